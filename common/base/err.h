@@ -24,7 +24,8 @@ int err_set(struct raia_error *e, int code, const char *fmt, ...)
 int err_errno(struct raia_error *e, int sys, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "<text>: " before the text that is there. Returns -e->code (-INTERNAL if e is NULL or empty). */
+/* Puts "<text>: " before the text that is there. Returns -e->code (-INTERNAL if e is NULL or
+ * empty). */
 int err_wrap(struct raia_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The enum raia_err (positive) that stands for an errno. */
