@@ -1,0 +1,282 @@
+/*
+ * The binary records between a process (driver or worker) and its raylet.
+ *
+ * They travel in two lanes, with the same 16-byte header (struct record_head):
+ *   ring    the process's pair 0 (base/ring.h): everything without descriptors and up to
+ *           RECORD_PAYLOAD_MAX bytes;
+ *   socket  the raylet's unix stream socket, header then payload: what carries descriptors (sent
+ *           with the header's first byte), protobuf, or is larger (up to RECORD_SOCKET_MAX).
+ * The order between the two lanes is fixed only where this page says so: after each message that
+ * the raylet puts on the socket (but REC_HELLO_REPLY) it writes REC_SOCKET_READY into the ring; the
+ * process then reads one message from the socket before it goes on with the ring. So what comes
+ * down is one sequence. What goes up needs no order between lanes.
+ *
+ * Layout: little-endian, packed by hand to natural alignment, every reserved field zero. Unknown
+ * types are a protocol error. Receivers copy a record before they check it.
+ *
+ * A `status` is 0 or a negative -RAIA_ERR_*; a record with a failed status may carry, after its
+ * struct, a text (not terminated) that reaches to the end of the record.
+ *
+ * Peers. A process reaches another process by number: REC_PEER_OPEN asks for it, the answer is
+ * either a shared ring pair (same node: REC_PEER_PAIR on the socket) or a channel (other node:
+ * REC_CHANNEL_OPENED). What processes say to each other (coreworker/core/wire.h) is opaque here. On
+ * a channel a record travels inside REC_CHANNEL_DATA. Both kinds are FIFO, and break as a pair,
+ * after a delivered prefix, with REC_PEER_CLOSED to the side that lives.
+ */
+#ifndef PROTO_RECORD_H
+#define PROTO_RECORD_H
+
+#include <stdint.h>
+
+#define RECORD_PROTOCOL    1u
+#define RECORD_PAYLOAD_MAX 8192u       /* bytes after the header, in a ring */
+#define RECORD_SOCKET_MAX  (16u << 20) /* bytes after the header, on the socket */
+
+struct record_head {
+    uint32_t size;  /* bytes, header included, not rounded */
+    uint16_t type;  /* enum record_type */
+    uint16_t flags; /* by type */
+    uint64_t tag;   /* chosen by the asker, returned in the answer */
+};
+
+struct record_address {
+    uint8_t node[16];
+    uint8_t worker[16];
+};
+
+enum record_type {
+    /* socket: protobuf of agent.proto */
+    REC_HELLO = 1,       /* up: Hello */
+    REC_HELLO_REPLY = 2, /* down: HelloReply + fds */
+    REC_PEER_PAIR = 3,   /* down: PeerPair + fds */
+    REC_SEGMENT = 4,     /* down: Segment + fd */
+
+    /* either lane: u16 method (enum record_gcs_method), then a packed gcs.proto request; the reply
+     * has a struct rec_status before the packed reply */
+    REC_GCS_REQUEST = 5,     /* up; flags: the method */
+    REC_GCS_REPLY = 6,       /* down */
+    REC_GCS_PUBLICATION = 7, /* down: gcs.proto Publication, of what REC_SUBSCRIBE asked for */
+    REC_SUBSCRIBE = 8,       /* up: gcs.proto Subscribe */
+
+    /* ring */
+    REC_SOCKET_READY = 10, /* down: no payload; read one message from the socket now */
+    REC_EXIT = 11,         /* down: struct rec_exit: leave, when idle or at once */
+    REC_LOG = 12,     /* down, to drivers: struct rec_log + text: a line of a worker's output */
+    REC_RUNNING = 13, /* up: struct rec_running: what this worker runs now (for listings) */
+
+    /* peers, ring */
+    REC_PEER_OPEN = 20, /* up: struct record_address */
+    REC_CHANNEL_OPENED =
+        21,                /* down: struct rec_channel: answer to OPEN, or (tag 0) the peer asked */
+    REC_CHANNEL_DATA = 22, /* both: tag = channel number; payload: record_head + payload */
+    REC_CHANNEL_CREDIT = 23, /* both: tag = channel number; struct rec_credit */
+    REC_PEER_CLOSED = 24,    /* down: struct rec_peer_closed; tag = the OPEN's tag if it failed */
+    REC_PEER_CLOSE = 25,     /* up: struct rec_peer_close: idle, give it back */
+
+    /* leases, ring; see struct rec_demand */
+    REC_CLASS = 30,        /* up: struct rec_class + resources: defines a scheduling class */
+    REC_DEMAND = 31,       /* up: struct rec_demand */
+    REC_LEASE = 32,        /* down: struct rec_lease: granted */
+    REC_LEASE_RETURN = 33, /* up: struct rec_lease_return: by the owner */
+    REC_LEASE_RECLAIM =
+        34,              /* down: tag = lease id: others wait; return it after what is in flight */
+    REC_LEASE_LOST = 35, /* down: struct rec_lease_lost: the worker died */
+    REC_DEMAND_FAILED =
+        36,           /* down: struct rec_demand_failed: can never be met (or not now: a warning) */
+    REC_BLOCKED = 37, /* up, by a worker: it waits for others; its CPU may be lent */
+    REC_UNBLOCKED = 38, /* up, by a worker */
+
+    /* objects, ring; see the struct comments */
+    REC_STORE_CREATE = 50,  /* up: struct rec_store_create */
+    REC_STORE_CREATED = 51, /* down: struct rec_store_at */
+    REC_STORE_SEAL = 52,    /* up: struct rec_object */
+    REC_STORE_ABORT = 53,   /* up: struct rec_object */
+    REC_STORE_GET = 54,     /* up: struct rec_store_get */
+    REC_STORE_GOT = 55,     /* down: struct rec_store_at */
+    REC_STORE_GET_CANCEL =
+        56, /* up: tag = the GET's; it is answered with CANCELED if not answered yet */
+    REC_STORE_RELEASE = 57, /* up: struct rec_object: one GOT (or CREATED) less is being read */
+    REC_STORE_FREE = 58,    /* up, by the owner: struct rec_store_free */
+    REC_STORE_LOST = 59,    /* down, to owners: struct rec_store_lost: the primary copy is gone */
+};
+
+/* The rpcs of gcs.proto that a process may send through its raylet. */
+enum record_gcs_method {
+    GCS_KV_PUT = 1,
+    GCS_KV_GET = 2,
+    GCS_KV_DEL = 3,
+    GCS_KV_KEYS = 4,
+    GCS_LIST_NODES = 5,
+    GCS_REGISTER_ACTOR = 6,
+    GCS_GET_ACTOR = 7,
+    GCS_LIST_ACTORS = 8,
+    GCS_KILL_ACTOR = 9,
+    GCS_ACTOR_OUT_OF_SCOPE = 10,
+    GCS_GET_JOB = 11,
+};
+
+struct rec_status {
+    int32_t status; /* 0 or -RAIA_ERR_*; then, if failed, the text */
+    uint32_t reserved;
+};
+
+struct rec_exit {
+    uint32_t force; /* 0: when idle; 1: now */
+    uint32_t reserved;
+};
+
+struct rec_log {
+    struct record_address from;
+    int32_t pid;
+    uint32_t is_stderr;
+    /* then u16 length of the name, the name ("task word_count", "actor Counter"), the line */
+};
+
+struct rec_running {
+    uint8_t task[24]; /* worker id of the owner + counter; zero: idle */
+    uint8_t job[4];
+    uint32_t reserved;
+    /* then the function's name */
+};
+
+/* ---- peers */
+
+struct rec_channel {
+    uint32_t channel; /* number, unique in the life of the process; never a pair's number */
+    uint32_t reserved;
+    uint64_t credit; /* bytes of REC_CHANNEL_DATA payload that may be sent before a CREDIT */
+    struct record_address peer;
+};
+
+struct rec_credit {
+    uint64_t bytes; /* more that may be sent now */
+};
+
+struct rec_peer_closed {
+    uint32_t number; /* of the pair or channel; 0: the OPEN failed */
+    int32_t status;  /* -RAIA_ERR_WORKER_CRASHED: the process is dead, for sure;
+                      * -RAIA_ERR_NODE_DIED: its node is dead; -RAIA_ERR_UNAVAILABLE: the link broke,
+                      * the process may live; 0: it gave the idle pair back */
+    struct record_address peer;
+};
+
+struct rec_peer_close {
+    uint32_t number;
+    uint32_t reserved;
+};
+
+/* ---- leases
+ *
+ * Demand is a level, not a list of requests: "for class C I could use `want` more leases than I
+ * hold or than were granted to me since". The owner states it again whenever it changes; the raylet
+ * meets as much of it as it can, here or on other nodes (it asks their raylets itself), with one
+ * REC_LEASE each. Each grant lowers the raylet's copy of `want` by one; `granted_seen` (grants that
+ * the owner had received when it wrote this) lets the raylet subtract those under way. A demand of
+ * 0 cancels.
+ */
+struct rec_class {
+    uint32_t number; /* chosen by the process, from 1; defined once, before its first demand */
+    uint16_t nresources;
+    uint16_t strategy; /* 0: hybrid (pack to the threshold, then spread); 1: spread */
+    /* then nresources x {int64 quantity (1/10000); u16 length; name}, each padded to 8 bytes */
+};
+
+struct rec_demand {
+    uint32_t number; /* class */
+    uint32_t want;
+    uint64_t granted_seen; /* REC_LEASE of this class received so far */
+    /* then, optional: u8 node[16]: prefers the node that holds the arguments */
+};
+
+struct rec_lease {
+    uint64_t lease;  /* unique in the node that granted it */
+    uint32_t number; /* class */
+    uint32_t reserved;
+    struct record_address worker; /* who executes; REC_PEER_OPEN reaches it */
+};
+
+struct rec_lease_return {
+    uint64_t lease;
+    uint8_t node[16]; /* the worker's */
+    uint32_t broken;  /* 1: the worker misbehaved: do not reuse it */
+    uint32_t reserved;
+};
+
+struct rec_lease_lost {
+    uint64_t lease;
+    struct record_address worker;
+    int32_t status;      /* -WORKER_CRASHED or -NODE_DIED; then the text: how it died */
+    int32_t exit_status; /* of the process: 0..255 or 128 + signal; -1: unknown */
+};
+
+struct rec_demand_failed {
+    uint32_t number;
+    int32_t
+        status; /* -UNSCHEDULABLE: no node of the cluster has such resources (a warning: a node may
+                 * still come); -RUNTIME_ENV, -LIMIT (no more workers): final for what waits now */
+};
+
+/* ---- objects
+ *
+ * CREATE gives memory in a segment that this process may write (REC_SEGMENT comes first if it has
+ * not got the segment's descriptor yet). It writes the bytes there and SEALs: from then on the
+ * object is immutable, this raylet keeps it as the primary copy until FREE, and the creator still
+ * reads it until RELEASE. ABORT gives the memory back instead.
+ *
+ * GET answers once the object is here and sealed: from this store, or pulled from one of the nodes
+ * named. It pins the copy until RELEASE.
+ *
+ * FREE is said by the owner when nobody can refer to the object any more. The raylet frees it here,
+ * and tells the nodes named and those to which copies went. Memory is reused when the last reader
+ * has released it.
+ */
+struct rec_object {
+    uint8_t object[28];
+    uint32_t reserved;
+};
+
+struct rec_store_create {
+    uint8_t object[28];
+    uint32_t flags;       /* 0 */
+    uint64_t size;        /* bytes */
+    uint32_t deadline_ms; /* wait this long for memory, then STORE_FULL; 0: do not wait */
+    uint32_t reserved;
+    struct record_address owner; /* to be told if the primary copy is lost */
+};
+
+struct rec_store_at {
+    uint8_t object[28];
+    int32_t status;
+    uint32_t segment;
+    uint32_t reserved;
+    uint64_t offset; /* in the segment */
+    uint64_t size;
+};
+
+struct rec_store_get {
+    uint8_t object[28];
+    uint32_t nnodes;      /* node ids that follow: where copies are, best first; may be 0 */
+    uint32_t deadline_ms; /* then -TIMEOUT; UINT32_MAX: none */
+    uint32_t priority;    /* 0 get, 1 wait, 2 task argument */
+    struct record_address owner;
+    /* then nnodes x u8[16] */
+};
+
+struct rec_store_free {
+    uint8_t object[28];
+    uint32_t nnodes; /* node ids that follow */
+    /* then nnodes x u8[16] */
+};
+
+struct rec_store_lost {
+    uint8_t object[28];
+    int32_t status; /* -NODE_DIED, -OBJECT_LOST */
+};
+
+_Static_assert(sizeof(struct record_head) == 16, "layout");
+_Static_assert(sizeof(struct rec_lease) == 48, "layout");
+_Static_assert(sizeof(struct rec_store_at) == 56, "layout");
+_Static_assert(sizeof(struct rec_store_get) == 72, "layout");
+_Static_assert(sizeof(struct rec_store_create) == 80, "layout");
+
+#endif
