@@ -58,6 +58,12 @@ enum record_type {
     REC_GCS_PUBLICATION = 7, /* down: gcs.proto Publication, of what REC_SUBSCRIBE asked for */
     REC_SUBSCRIBE = 8,       /* up: gcs.proto Subscribe */
 
+    /* actors, socket (up: either lane): protobuf of gcs.proto. The raylet has leased this worker
+     * to the actor: it becomes the actor, and says so. */
+    REC_ACTOR_CREATE = 40, /* down, to a worker: CreateActor */
+    REC_ACTOR_KILL = 41,   /* down, to the actor's worker: KillActor: fail what waits, then leave */
+    REC_ACTOR_EVENT = 42,  /* up: ActorEvent: ALIVE, CREATE_FAILED, or DIED (it leaves by itself) */
+
     /* ring */
     REC_SOCKET_READY = 10, /* down: no payload; read one message from the socket now */
     REC_EXIT = 11,         /* down: struct rec_exit: leave, when idle or at once */
@@ -69,7 +75,8 @@ enum record_type {
     REC_CHANNEL_OPENED =
         21,                /* down: struct rec_channel: answer to OPEN, or (tag 0) the peer asked */
     REC_CHANNEL_DATA = 22, /* both: tag = channel number; payload: record_head + payload */
-    REC_CHANNEL_CREDIT = 23, /* both: tag = channel number; struct rec_credit */
+    REC_CHANNEL_CREDIT = 23, /* down: tag = channel number; struct rec_credit: the other node's
+                              * raylet has put that much into its process's ring */
     REC_PEER_CLOSED = 24,    /* down: struct rec_peer_closed; tag = the OPEN's tag if it failed */
     REC_PEER_CLOSE = 25,     /* up: struct rec_peer_close: idle, give it back */
 
@@ -149,7 +156,10 @@ struct rec_channel {
 };
 
 struct rec_credit {
-    uint64_t bytes; /* more that may be sent now */
+    uint64_t bytes; /* more payload of REC_CHANNEL_DATA that may be sent now. Processes send none:
+                     * what a process does not take out of its ring stays with its raylet, and holds
+                     * back the sender of that process's channels only. Sending beyond the credit is
+                     * a protocol error, and closes the channel */
 };
 
 struct rec_peer_closed {
