@@ -39,7 +39,7 @@
  * Ownership: the caller owns memory and descriptors; handles need no destructor.
  * Threads: `struct doorbell` belongs to one thread at a time; only doorbell_kick may be called by
  * any thread of the process while another one waits. doorbell_ring: any.
- * Time: deadlines are CLOCK_MONOTONIC nanoseconds (doorbell_now_ns); DOORBELL_FOREVER: none.
+ * Time: deadlines as in base/clock.h; CLOCK_NEVER: none.
  */
 #ifndef BASE_DOORBELL_H
 #define BASE_DOORBELL_H
@@ -51,8 +51,7 @@
 #define DOORBELL_PAGE_BYTES 4096u
 #define DOORBELL_BITS       4096u
 #define DOORBELL_KICK       (DOORBELL_BITS - 1) /* the bit of doorbell_kick: give it to no pair */
-#define DOORBELL_FOREVER    UINT64_MAX
-#define DOORBELL_SPIN_NS    30000u /* the longest spin, by default */
+#define DOORBELL_SPIN_NS    30000u              /* the longest spin, by default */
 
 /* Flags of doorbell_page_init. */
 #define DOORBELL_EVENTFD 1u /* the owner sleeps on an eventfd, not on the futex */
@@ -118,12 +117,12 @@ void doorbell_kick(const struct doorbell *d);
  * Waits until something is pending: looks, spins while recent spins have paid, sleeps. 0, or
  * -RAIA_ERR_TIMEOUT. Not for pages with DOORBELL_EVENTFD. 0 may be a false alarm.
  */
-int doorbell_await(struct doorbell *d, uint64_t deadline_ns);
+int doorbell_await(struct doorbell *d, int64_t deadline);
 
 /* The steps of doorbell_await, for those who have something to do in between: */
 
 /* Spins as long as recent spins make it worth while; true if something is pending. */
-bool doorbell_poll(struct doorbell *d, uint64_t deadline_ns);
+bool doorbell_poll(struct doorbell *d, int64_t deadline);
 /*
  * Announces sleep and looks once more: true: nothing is there, go to sleep (doorbell_wait, or epoll
  * on the eventfd); false: something is, and the owner is BUSY again.
@@ -133,14 +132,11 @@ bool doorbell_prepare_wait(struct doorbell *d);
  * Sleeps on the futex until rung or the deadline; only after doorbell_prepare_wait gave true. The
  * owner is BUSY afterwards. 0 (also by a false alarm or a signal) or -RAIA_ERR_TIMEOUT.
  */
-int doorbell_wait(struct doorbell *d, uint64_t deadline_ns);
+int doorbell_wait(struct doorbell *d, int64_t deadline);
 /* The end of a sleep elsewhere (epoll): BUSY again; empties the eventfd. Harmless if not asleep. */
 void doorbell_end_wait(struct doorbell *d);
 
 /* What the owner of a page is doing: an enum doorbell_state (for `status` and tests). */
 unsigned doorbell_state(const struct doorbell *d);
-
-/* CLOCK_MONOTONIC, in nanoseconds. */
-uint64_t doorbell_now_ns(void);
 
 #endif

@@ -60,12 +60,13 @@
 
 #include "base/doorbell.h"
 
-#define RING_DATA_BYTES  65536u /* of one direction, by default */
-#define RING_DATA_MIN    256u   /* the smallest ring (tests use small ones) */
-#define RING_DATA_MAX    (1u << 26)
-#define RING_PAYLOAD_MAX 8192u /* longest payload of a record; less if it is over 1/4 of the ring  \
-                                */
-#define RING_CTL_BYTES 4096u   /* what stands before the data in a region */
+#define RING_DATA_BYTES 65536u /* of one direction, by default */
+#define RING_DATA_MIN   256u   /* the smallest ring (tests use small ones) */
+#define RING_DATA_MAX   (1u << 26)
+#define RING_PAYLOAD_MAX                                                                           \
+    8192u                    /* longest payload of a record; less if it is over 1/4 of the ring    \
+                              */
+#define RING_CTL_BYTES 4096u /* what stands before the data in a region */
 
 /* The size of the region of a pair, for `data` bytes each way: a power of two. */
 #define RING_PAIR_SIZE(data) (RING_CTL_BYTES + 2u * (data))
