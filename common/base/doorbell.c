@@ -20,7 +20,6 @@
  */
 #include "base/doorbell.h"
 
-#include <sched.h>
 #include <stdalign.h>
 #include <string.h>
 
@@ -52,20 +51,12 @@ void doorbell_page_init(void *mem, unsigned flags)
     RA_STORE(&page->state, DOORBELL_BUSY, RELEASE);
 }
 
-/* Spinning for someone who needs this very CPU is worse than useless. */
-static bool has_one_cpu(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
-}
-
 void doorbell_open(struct doorbell *d, void *mem, int eventfd)
 {
     memset(d, 0, sizeof *d);
     d->page = mem;
     d->eventfd = eventfd;
-    d->spin_max_ns = has_one_cpu() ? 0 : DOORBELL_SPIN_NS;
+    d->spin_max_ns = DOORBELL_SPIN_NS;
     d->credit = 1;
 }
 

@@ -92,8 +92,8 @@ struct doorbell_peer {
 /* Prepares a zeroed page, aligned to 64 bytes. Once, by the owner, before peers know of it. */
 void doorbell_page_init(void *mem, unsigned flags);
 /*
- * Makes the owner's handle. eventfd: see above; -1: none. Spinning is off if this process may run
- * on one CPU only; else it is up to DOORBELL_SPIN_NS: set d->spin_max_ns to change it.
+ * Makes the owner's handle. eventfd: see above; -1: none. It spins up to DOORBELL_SPIN_NS, while
+ * that pays (where all share one CPU it soon stops): set d->spin_max_ns to change it, 0: never.
  */
 void doorbell_open(struct doorbell *d, void *mem, int eventfd);
 
