@@ -66,7 +66,10 @@ struct json *json_first(const struct json *n);
 struct json *json_next(const struct json *n);
 struct json *json_get(const struct json *object, const char *key);
 struct json *json_at(const struct json *root, const char *path); /* NULL: none, or bad path */
-struct json *json_item(const struct json *array, size_t i);      /* walks: not for loops */
+/* The deepest node on the way to `path` that exists (root at least): to say where one is missing.
+ */
+struct json *json_at_nearest(const struct json *root, const char *path);
+struct json *json_item(const struct json *array, size_t i); /* walks: not for loops */
 #define JSON_FOREACH(it, parent) for (struct json *it = json_first(parent); it; it = json_next(it))
 
 /* Writes the path of `node` in `root` ("spec.groups[1].name"); searches: for error texts only.
