@@ -1,10 +1,11 @@
 /*
  * YAML into JSON trees, with the place of every node. The only code that includes libyaml.
  *
- * Values mean what they mean to Kubernetes (sigs.k8s.io/yaml): plain yes/no/on/off/true/false are
- * booleans, ~ and null and nothing are null, 0755 and 0x1f are integers, timestamps are strings,
- * quoted text is a string; integer and boolean keys become strings. Anchors, aliases and merge keys
- * (<<) are expanded within the node limit, so that no input explodes. JSON is valid input.
+ * Values mean what they mean to Kubernetes (sigs.k8s.io/yaml): plain yes/no/y/n/on/off/true/false
+ * are booleans, ~ and null and nothing are null, 0755 and 0x1f are integers, timestamps are
+ * strings, quoted text is a string; integer and boolean keys become strings. Anchors, aliases and
+ * merge keys (<<) are expanded within the node limit, so that no input explodes. JSON is valid
+ * input.
  *
  *     struct yaml_docs *docs = NULL;
  *     r = yaml_load_file("cluster.yaml", NULL, &docs, e);
