@@ -1,0 +1,89 @@
+/*
+ * Memory in size classes, for what comes and goes with every call: tasks, objects, specs, values.
+ *
+ *     struct pool p = {0};
+ *     void *m = pool_alloc(&p, size);        // not zeroed, aligned to 16
+ *     pool_free(&p, m, size);                // with the same size
+ *     pool_fini(&p);                         // frees the slabs: everything must have been freed
+ *
+ * Sizes up to POOL_MAX come from slabs of 64 KiB and go back to a free list; larger ones are
+ * mem_alloc's. Under AddressSanitizer every size is, so that a use after free is found.
+ *
+ * Ownership: the pool owns the slabs. Threads: one at a time. Failure: NULL.
+ */
+#ifndef CORE_POOL_H
+#define CORE_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_MAX        1024u /* bytes: the largest size that a slab serves */
+#define POOL_CLASSES    32u   /* of 32 bytes more each, to POOL_MAX */
+#define POOL_SLAB_BYTES 65536u
+
+struct pool_item {
+    struct pool_item *next; /* free list */
+};
+
+struct pool_slab {
+    struct pool_slab *next; /* all of them, to free them at the end */
+    uint64_t pad;           /* keeps what follows aligned to 16 */
+};
+
+struct pool {
+    struct pool_item *free[POOL_CLASSES]; /* by size class */
+    struct pool_slab *slabs;              /* owned */
+    uint8_t *next;                        /* unused bytes of the newest slab */
+    size_t left;                          /* how many */
+    size_t in_use;                        /* bytes given out and not given back, as asked for */
+};
+
+void *pool_alloc_slow(struct pool *p, size_t size);
+void pool_free_slow(struct pool *p, void *m, size_t size);
+void pool_fini(struct pool *p);
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_PLAIN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_PLAIN 1
+#endif
+#endif
+
+static inline unsigned pool_class(size_t size)
+{
+    return (unsigned)((size + 31) / 32) - 1;
+}
+
+static inline void *pool_alloc(struct pool *p, size_t size)
+{
+#ifndef POOL_PLAIN
+    if (size - 1 < POOL_MAX) {
+        struct pool_item *m = p->free[pool_class(size)];
+
+        if (m) {
+            p->free[pool_class(size)] = m->next;
+            p->in_use += size;
+            return m;
+        }
+    }
+#endif
+    return pool_alloc_slow(p, size);
+}
+
+static inline void pool_free(struct pool *p, void *m, size_t size)
+{
+#ifndef POOL_PLAIN
+    if (m && size - 1 < POOL_MAX) {
+        struct pool_item *item = m;
+
+        item->next = p->free[pool_class(size)];
+        p->free[pool_class(size)] = item;
+        p->in_use -= size;
+        return;
+    }
+#endif
+    pool_free_slow(p, m, size);
+}
+
+#endif
