@@ -93,6 +93,14 @@ int command_env_base(const struct agent_config *c, struct command_env *ret_env,
         r = command_env_set(&to, "RAIA_SESSION_DIR", c->session_dir);
     if (r == 0)
         r = command_env_set(&to, "RAIA_NODE_NAME", c->node_name);
+    /* So that entrypoints find the command line and the programs that lie beside it. */
+    char path[4096], self[3072];
+    const char *old = getenv("PATH");
+    if (r == 0 && child_program_path("", self, sizeof self)) {
+        self[strlen(self) - 1] = 0;
+        snprintf(path, sizeof path, "%s:%s", self, old ? old : "/usr/bin:/bin");
+        r = command_env_set(&to, "PATH", path);
+    }
     if (r < 0)
         return err_set(e, -r, "the environment of the node's processes");
     *ret_env = to;

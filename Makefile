@@ -1,0 +1,38 @@
+# A thin front for CMake: the two commands of the README, and what developers need.
+#
+#   make quickstart   install what is missing, build, run the word count on a local cluster
+#   make test         install what is missing, build, run the tests
+#   make check        the long rest
+#   make bench        Raia beside Ray
+#   make install      honours PREFIX and DESTDIR
+
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+CMAKE  := cmake -G Ninja
+
+.PHONY: all build deps quickstart test check bench lint install clean
+
+all: build
+
+deps:
+	@e2e/install-deps.sh
+
+build: deps
+	@test -f build/build.ninja || $(CMAKE) -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -f build.log
+	@ninja -C build -j $(JOBS) --quiet
+
+quickstart: build
+	@e2e/quickstart.sh
+
+lint: deps
+	@e2e/lint.sh
+
+test: build lint
+	@e2e/run-tests.sh
+
+install: build
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
+clean:
+	rm -rf build build-asan build-tsan

@@ -1,0 +1,66 @@
+#!/bin/bash
+# Runs every test: as released, under AddressSanitizer + UBSan + LeakSanitizer, and (threads and cores)
+# under ThreadSanitizer. Ends with one line, "N passed, N failed", and status 1 if any failed.
+#
+#   e2e/run-tests.sh [release] [asan] [tsan]      only those
+set -uo pipefail
+cd "$(dirname "$0")/.."
+jobs=$(nproc)
+passed=0 failed=0
+names=()
+
+# A sanitizer build of the same tree; what it prints is shown only if it fails.
+build() { # folder sanitizers
+    echo "building with -fsanitize=$2 (in $1)"
+    local log=$1.log
+    if ! { cmake -G Ninja -S . -B "$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRAIA_SANITIZE="$2" && ninja -C "$1" -j "$jobs"; } >"$log" 2>&1; then
+        tail -n 60 "$log"
+        echo "the build in $1 failed"
+        failed=$((failed + 1)); names+=("build of $1")
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# Runs the ctest tests of a build folder, and counts: the cases of Criterion programs, else 1 each.
+run() { # title folder ctest-arguments...
+    local title=$1 dir=$2
+    shift 2
+    echo "== $title"
+    ctest --test-dir "$dir" -j "$jobs" --output-on-failure --no-tests=error "$@" 2>&1 |
+        grep -v -e '^Internal ctest' -e '^Test project' -e '^ *Start ' -e '^$' -e '^Label Time' -e '^Total Test time' -e 'proc.*)$'
+    local counts
+    counts=$(awk '
+        /^[0-9]+\/[0-9]+ Testing: / { name = $3; tested = 0; bad = 0 }
+        match($0, /Tested: [^0-9]*[0-9]+/) && /Passing:/ {
+            line = $0; gsub(/\033\[[0-9;]*m/, "", line); gsub(/[^0-9]+/, " ", line)
+            n = split(line, v, " "); tested = v[n-3]; bad = v[n-1]
+        }
+        /^Test Passed\./ { ok += tested ? tested : 1 }
+        /^Test Failed\.|^Test timed out|Test time out/ { if (!bad) bad = 1; ko += bad; ok += tested > bad ? tested - bad : 0; print "F " name }
+        END { print "C " ok + 0 " " ko + 0 }' "$dir/Testing/Temporary/LastTest.log" 2>/dev/null)
+    while read -r kind a b; do
+        case $kind in
+        F) names+=("$title: $a") ;;
+        C) passed=$((passed + a)); failed=$((failed + b)) ;;
+        esac
+    done <<<"$counts"
+}
+
+which=${*:-release asan tsan}
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:halt_on_error=1
+export TSAN_OPTIONS=ignore_noninstrumented_modules=1:report_thread_leaks=0:halt_on_error=1
+for w in $which; do
+    case $w in
+    release) run "tests, as released" build -LE long ;;
+    asan) build build-asan address,undefined && run "AddressSanitizer, UBSan, LeakSanitizer" build-asan -L 'unit|sim|fuzz' -LE 'long|noasan' ;;
+    tsan) build build-tsan thread && run "ThreadSanitizer" build-tsan -L 'unit|sim' -LE 'long|notsan' ;;
+    *) echo "usage: $0 [release] [asan] [tsan]" >&2; exit 2 ;;
+    esac
+done
+
+for n in ${names[@]+"${names[@]}"}; do
+    echo "failed: $n"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
