@@ -1,0 +1,76 @@
+/*
+ * raia-keeper STATE_DIR: see keeper.h. Started by `raia up`; holds a lock on STATE_DIR/keeper.pid
+ * as long as it lives, so that others can tell whether it does without trusting a pid.
+ */
+#define LOG_MODULE "keeper"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "keeper/keeper.h"
+
+static void on_stop(void *arg, int signo)
+{
+    struct keeper **k = arg;
+    log_info("stopping", "signal=%d", signo);
+    if (*k)
+        keeper_stop(*k);
+}
+
+/* Returns the locked descriptor, or -1 after saying why. */
+static int take_lock(const char *state_dir)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", state_dir);
+    _cleanup_(fd_closep) int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        log_error("cannot lock keeper.pid: is this cluster running already?", "folder=%s errno=%s",
+                  LOG_Q(state_dir), strerror(errno));
+        return -1;
+    }
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+        return -1;
+    return STEAL_FD(fd);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2 || argv[1][0] != '/') {
+        fprintf(stderr, "usage: raia-keeper STATE_DIR (absolute; `raia up` calls it)\n");
+        return 2;
+    }
+    struct raia_error e = {0};
+    struct loop *loop = NULL;
+    struct keeper *k = NULL;
+    struct loop_signal *term = NULL, *intr = NULL;
+    int lock = take_lock(argv[1]);
+    if (lock < 0)
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int r = loop_new(&loop, &e);
+    if (r == 0)
+        r = loop_signal_new(loop, SIGTERM, on_stop, &k, &term, &e);
+    if (r == 0)
+        r = loop_signal_new(loop, SIGINT, on_stop, &k, &intr, &e);
+    if (r == 0)
+        r = keeper_new(loop, argv[1], &k, &e);
+    if (r < 0)
+        log_error("cannot start", "error=%s", LOG_Q(e.text));
+    else
+        (void)loop_run(loop);
+    bool failed = r < 0 || keeper_failed(k);
+    keeper_free(k);
+    loop_signal_free(term);
+    loop_signal_free(intr);
+    if (loop)
+        (void)loop_free(loop);
+    log_info("ended", "status=%d", failed);
+    return failed;
+}
