@@ -1,0 +1,272 @@
+/*
+ * Clusters of local processes (cluster.h). The processes are the keeper's; this starts the keeper,
+ * waits, and ends it.
+ */
+#include "cli/cluster.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "cli/api.h"
+#include "cli/plan_make.h"
+
+#define READY_MS     60000 /* for all nodes to be there */
+#define DOWN_MS      20000 /* for the keeper to end in order; then it is killed */
+#define POLL_MS      20    /* between looks */
+#define GCS_PORT     6379
+#define DASHBOARD_PORT 8265
+#define LOG_TAIL     2000 /* bytes of a log that an error shows */
+
+extern char **environ;
+
+volatile int cluster_interrupted;
+
+static void on_interrupt(int signo)
+{
+    (void)signo;
+    cluster_interrupted = 1;
+}
+
+void cluster_catch_signals(void)
+{
+    struct sigaction a = {.sa_handler = on_interrupt}; /* no SA_RESTART: waits must end */
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+}
+
+/* The port if it can be bound on this machine, else 0 (any) after saying so. */
+static int free_port(int port, const char *what)
+{
+    _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int one = 1;
+    inet_pton(AF_INET, PLAN_NODE_IP, &a.sin_addr);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return port;
+    fprintf(stderr, "port %d (%s) is taken: using another\n", port, what);
+    return 0;
+}
+
+static int make_folders(const struct json *plan, const char *dir, struct raia_error *e)
+{
+    int r = 0;
+    JSON_FOREACH (it, json_get(plan, "nodes")) {
+        _cleanup_(mem_freep) char *logs =
+            mem_printf("%s/nodes/%s/logs", dir, json_str(json_get(it, "name")));
+        r = logs ? io_mkdir_p(logs, 0700, e) : err_set(e, RAIA_ERR_NOMEM, "folders");
+        if (r < 0)
+            break;
+    }
+    return r;
+}
+
+/* Whether the plan of a running cluster has the same nodes as this one, whatever its ports. */
+static bool same_nodes(const char *dir, const struct manifest_cluster *c)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", dir);
+    _cleanup_(json_freep) struct json *old = NULL, *new = NULL;
+    int64_t port[2] = {0, 0};
+    if (!path || json_load(path, NULL, &old, NULL) < 0)
+        return false;
+    (void)json_opt_int(old, "port", 0, &port[0], NULL);
+    (void)json_opt_int(old, "dashboard_port", 0, &port[1], NULL);
+    if (plan_make(c, dir, (int)port[0], (int)port[1], &new, NULL) < 0)
+        return false;
+    return json_equal(json_get(old, "nodes"), json_get(new, "nodes"));
+}
+
+static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return err_errno(e, errno, "cannot tell where this program lies");
+    self[n] = 0;
+    *strrchr(self, '/') = 0;
+    _cleanup_(mem_freep) char *program = mem_printf("%s/raia-keeper", self);
+    _cleanup_(mem_freep) char *log = mem_printf("%s/keeper.log", dir);
+    if (!program || !log)
+        return err_set(e, RAIA_ERR_NOMEM, "the keeper");
+    char *argv[] = {program, (char *)(uintptr_t)dir, NULL};
+    posix_spawn_file_actions_t fa;
+    posix_spawnattr_t at;
+    posix_spawn_file_actions_init(&fa);
+    posix_spawnattr_init(&at);
+    posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&fa, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&fa, 1, 2);
+    posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSID); /* Ctrl-C here is not meant for it */
+    int r = posix_spawn(ret_pid, program, &fa, &at, argv, environ);
+    posix_spawn_file_actions_destroy(&fa);
+    posix_spawnattr_destroy(&at);
+    return r ? err_errno(e, r, "cannot start '%s'", program) : 0;
+}
+
+/* Ends with the last lines of the keeper's log, which says what went wrong. */
+static int keeper_died(const char *dir, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.log", dir);
+    _cleanup_(mem_freep) char *text = NULL;
+    size_t size = 0;
+    if (path)
+        (void)io_read_file(path, 16u << 20, &text, &size, NULL);
+    const char *last = "";
+    for (char *line = text ? strtok_r(text, "\n", &text) : NULL; line;
+         line = strtok_r(NULL, "\n", &text))
+        if (strstr(line, "level=error"))
+            last = line;
+    return err_set(e, RAIA_ERR_UNAVAILABLE, "it did not come up: %.300s (more in %s and under %s/nodes)",
+                   *last ? last : "the keeper ended", path ? path : "keeper.log", dir);
+}
+
+static int read_ports(const char *dir, int64_t *port, int64_t *dashboard)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/nodes/head/gcs.json", dir);
+    _cleanup_(json_freep) struct json *root = NULL;
+    int r = path ? json_load(path, NULL, &root, NULL) : -RAIA_ERR_NOMEM;
+    if (r == 0)
+        r = json_get_int(root, "port", port, NULL);
+    return r == 0 ? json_get_int(root, "dashboard_port", dashboard, NULL) : r;
+}
+
+static int wait_ready(const char *name, const char *dir, pid_t keeper, size_t nodes,
+                      struct state_cluster *ret_c, struct raia_error *e)
+{
+    int64_t until = clock_now_ns() + READY_MS * INT64_C(1000000), port, dashboard;
+    bool published = false;
+    _cleanup_(state_cluster_done) struct state_cluster c = {0};
+    size_t alive = 0;
+    while (clock_now_ns() < until) {
+        int status;
+        if (cluster_interrupted)
+            return err_set(e, RAIA_ERR_CANCELED, "interrupted");
+        if (waitpid(keeper, &status, WNOHANG) == keeper)
+            return keeper_died(dir, e);
+        if (!published && read_ports(dir, &port, &dashboard) == 0) {
+            int r = state_publish(dir, name, PLAN_NODE_IP, (int)port, (int)dashboard, e);
+            if (r < 0)
+                return r;
+            published = state_alive(dir, NULL) && state_open(name, &c, NULL) == 0;
+        }
+        if (published && api_alive_nodes(&c, &alive, NULL) == 0 && alive >= nodes) {
+            *ret_c = c;
+            c = (struct state_cluster){0};
+            return 0;
+        }
+        poll(NULL, 0, POLL_MS);
+    }
+    return err_set(e, RAIA_ERR_TIMEOUT, "%zu of %zu nodes came up in %d s: see the logs under %s/nodes",
+                   alive, nodes, READY_MS / 1000, dir);
+}
+
+int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bool *ret_reused,
+               struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *dir = NULL;
+    _cleanup_(json_freep) struct json *plan = NULL;
+    int r = state_dir(c->name, &dir, e);
+    if (r < 0)
+        return r;
+    if (state_alive(dir, NULL)) {
+        if (!same_nodes(dir, c))
+            return err_set(e, RAIA_ERR_EXISTS,
+                           "cluster '%s' runs already, with other nodes: `raia down %s` first",
+                           c->name, c->name);
+        *ret_reused = true;
+        return state_open(c->name, ret_c, e);
+    }
+    /* What an earlier run of this cluster left, logs included, makes room for the new one. */
+    r = io_remove_tree(dir, e);
+    if (r < 0 && r != -RAIA_ERR_NOT_FOUND)
+        return err_wrap(e, "clearing what an earlier run left");
+    int port = free_port(GCS_PORT, "GCS"), dashboard = free_port(DASHBOARD_PORT, "dashboard");
+    r = plan_make(c, dir, port, dashboard, &plan, e);
+    if (r == 0)
+        r = make_folders(plan, dir, e);
+    if (r == 0)
+        r = state_make_secrets(dir, PLAN_NODE_IP, e);
+    if (r == 0 && (json_set_int(plan, "port", port) < 0 ||
+                   json_set_int(plan, "dashboard_port", dashboard) < 0))
+        r = err_set(e, RAIA_ERR_NOMEM, "the plan");
+    _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", dir);
+    _cleanup_(mem_freep) char *text = r == 0 ? json_print(plan, JSON_PRETTY, NULL) : NULL;
+    if (r == 0)
+        r = path && text ? io_write_file(path, text, strlen(text), 0600, 0, e)
+                         : err_set(e, RAIA_ERR_NOMEM, "the plan");
+    pid_t keeper = 0;
+    if (r == 0)
+        r = start_keeper(dir, &keeper, e);
+    if (r == 0)
+        r = wait_ready(c->name, dir, keeper, json_size(json_get(plan, "nodes")), ret_c, e);
+    if (r < 0) {
+        (void)cluster_down(c->name, false, NULL);
+        return err_wrap(e, "cluster '%s'", c->name);
+    }
+    *ret_reused = false;
+    return 0;
+}
+
+/* Waits for a process that need not be a child; false: still there. */
+static bool gone_within(int pidfd, int ms)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    int64_t until = clock_now_ns() + ms * INT64_C(1000000);
+    for (;;) {
+        int64_t left = (until - clock_now_ns()) / 1000000;
+        int n = poll(&p, 1, left > 0 ? (int)left : 0);
+        if (n > 0)
+            return true;
+        if (n == 0 || left <= 0)
+            return false; /* a second Ctrl-C does not leave processes behind: go on waiting */
+    }
+}
+
+/* What has meaning only while it runs; logs and the plan stay. */
+static void sweep(const char *dir)
+{
+    static const char *const what[] = {"keeper.pid", "cluster.json", "token", "tls"};
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+        _cleanup_(mem_freep) char *path = mem_printf("%s/%s", dir, what[i]);
+        if (path)
+            (void)io_remove_tree(path, NULL);
+    }
+}
+
+int cluster_down(const char *name, bool purge, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *dir = NULL;
+    int pid = 0, r = state_dir(name, &dir, e);
+    if (r < 0)
+        return r;
+    if (access(dir, F_OK) < 0)
+        return err_set(e, RAIA_ERR_NOT_FOUND, "there is no cluster '%s' on this machine", name);
+    if (state_alive(dir, &pid) && pid > 1) {
+        _cleanup_(fd_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd >= 0 && state_alive(dir, NULL)) {
+            (void)kill(pid, SIGTERM);
+            if (!gone_within(fd, DOWN_MS)) {
+                /* Its children die with it: each has a parent-death signal. */
+                (void)kill(pid, SIGKILL);
+                (void)gone_within(fd, DOWN_MS);
+            }
+            (void)waitpid(pid, NULL, WNOHANG);
+        }
+    }
+    sweep(dir);
+    return purge ? io_remove_tree(dir, e) : 0;
+}

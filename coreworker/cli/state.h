@@ -1,0 +1,52 @@
+/*
+ * The state folders of this user's clusters on this machine (docs/design/node.md): /tmp/raia-UID/CLUSTER.
+ *
+ * Ownership: a state_cluster owns its strings. Threads: one at a time.
+ * Failure: errors name the folder, and the command that helps.
+ */
+#ifndef CLI_STATE_H
+#define CLI_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "raia/error.h"
+
+/* A cluster, as cluster.json tells it. */
+struct state_cluster {
+    char *name;
+    char *dir;          /* its state folder */
+    char *api_url;      /* "http://127.0.0.1:8265" */
+    char *gcs_address;  /* HOST:PORT */
+    char *token;        /* read from its file; never printed */
+    int64_t created_ms; /* unix time */
+};
+
+void state_cluster_done(struct state_cluster *c);
+
+/* The root of this user's state (RAIA_STATE_DIR, or /tmp/raia-UID), made if missing. Refuses a folder
+ * that others could have planted (another owner, writable by others). mem_free. */
+int state_root(char **ret_dir, struct raia_error *e);
+/* ROOT/name, not made. */
+int state_dir(const char *name, char **ret_dir, struct raia_error *e);
+
+/* Whether something of the cluster runs: its keeper (or the supervisor of `raia start`) holds the lock. */
+bool state_alive(const char *dir, int *ret_pid);
+
+/* The cluster of that name; NULL: the one that RAIA_ADDRESS or RAIA_CLUSTER names, else the newest
+ * that runs. -NOT_FOUND says what to do. */
+int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e);
+
+/* Writes cluster.json (from what the head wrote into gcs.json). */
+int state_publish(const char *dir, const char *name, const char *host, int port, int dashboard_port,
+                  struct raia_error *e);
+
+/* Makes token and tls/ (one CA, one leaf) unless they are there. */
+int state_make_secrets(const char *dir, const char *node_ip, struct raia_error *e);
+
+/* Names of the clusters with a state folder that is in use, NULL-terminated; each and the array: mem_free. */
+int state_list(char ***ret_names, struct raia_error *e);
+void state_list_free(char **names);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * The verbs of `raia`. A verb gets its own arguments (argv[0] is the verb) and returns the exit status.
+ *
+ * Exit status: 0 done; 1 it failed; 2 the command line is wrong; 130 interrupted.
+ */
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include "raia/error.h"
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage;   /* one line, after "raia " */
+    const char *summary; /* one line, for the list of verbs */
+    const char *help;    /* options and examples; printed by `raia help VERB` */
+};
+
+extern const struct verb verb_up, verb_down;
+
+/* Prints "raia VERB: error" and returns 1. */
+int verb_fail(const char *verb, const struct raia_error *e);
+/* Says how the verb is called, on stderr, and returns 2. */
+int verb_usage(const struct verb *v);
+
+#endif
