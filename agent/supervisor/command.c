@@ -211,9 +211,10 @@ int command_start_raylet(const struct agent_config *c, const struct command_env 
     if (c->num_cpus >= 0)
         put(&a, mem_printf("--num-cpus=%g", c->num_cpus));
     if (c->memory > 0)
-        put(&a, mem_printf("--memory=%lld", (long long)c->memory));
+        put(&a, mem_printf("--memory=%llu", (unsigned long long)c->memory));
     if (c->object_store_memory > 0)
-        put(&a, mem_printf("--object-store-memory=%lld", (long long)c->object_store_memory));
+        put(&a,
+            mem_printf("--object-store-memory=%llu", (unsigned long long)c->object_store_memory));
     put_option(&a, "resources", c->resources);
     put_option(&a, "labels", c->labels);
     put_option(&a, "tls-dir", c->tls_dir);

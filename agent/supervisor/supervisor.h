@@ -28,23 +28,23 @@
 #include "raia/error.h"
 
 struct agent_config {
-    char *node_name;             /* unique in the cluster */
-    char *session_dir;           /* absolute; exists */
-    bool head;                   /* this node hosts the GCS */
-    char *gcs_address;           /* HOST:PORT; on the head, found out from gcs.json */
-    int64_t port;                /* of the GCS; 0: any */
-    char *dashboard_host;        /* the REST API's address */
-    int64_t dashboard_port;      /* 0: any */
-    char *node_ip;               /* how other nodes reach this one */
-    double num_cpus;             /* < 0: what the cgroup gives */
-    int64_t memory;              /* bytes; 0: what the cgroup gives */
-    int64_t object_store_memory; /* bytes; 0: 30 % of memory */
-    char *resources;             /* JSON object, or empty */
-    char *labels;                /* JSON object, or empty */
-    char *tls_dir;               /* empty: plaintext on loopback */
-    char *token_file;            /* empty: no token */
-    char *storage;               /* memory or sqlite */
-    char *log_level;             /* for this process and its daemons */
+    char *node_name;              /* unique in the cluster */
+    char *session_dir;            /* absolute; exists */
+    bool head;                    /* this node hosts the GCS */
+    char *gcs_address;            /* HOST:PORT; on the head, found out from gcs.json */
+    int64_t port;                 /* of the GCS; 0: any */
+    char *dashboard_host;         /* the REST API's address */
+    int64_t dashboard_port;       /* 0: any */
+    char *node_ip;                /* how other nodes reach this one */
+    double num_cpus;              /* < 0: what the cgroup gives */
+    uint64_t memory;              /* bytes; 0: what the cgroup gives */
+    uint64_t object_store_memory; /* bytes; 0: 30 % of memory */
+    char *resources;              /* JSON object, or empty */
+    char *labels;                 /* JSON object, or empty */
+    char *tls_dir;                /* empty: plaintext on loopback */
+    char *token_file;             /* empty: no token */
+    char *storage;                /* memory or sqlite */
+    char *log_level;              /* for this process and its daemons */
 };
 
 struct supervisor;

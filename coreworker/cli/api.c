@@ -40,7 +40,8 @@ int api_alive_nodes(const struct state_cluster *c, size_t *ret_n, struct raia_er
     if (r < 0)
         return r;
     size_t n = 0;
-    JSON_FOREACH (it, json_at(reply, "data.result.result")) {
+    JSON_FOREACH(it, json_at(reply, "data.result.result"))
+    {
         const char *state = json_str(json_get(it, "state"));
         n += state && !strcmp(state, "ALIVE");
     }

@@ -24,12 +24,12 @@
 #include "cli/api.h"
 #include "cli/plan_make.h"
 
-#define READY_MS     60000 /* for all nodes to be there */
-#define DOWN_MS      20000 /* for the keeper to end in order; then it is killed */
-#define POLL_MS      20    /* between looks */
-#define GCS_PORT     6379
+#define READY_MS       60000 /* for all nodes to be there */
+#define DOWN_MS        20000 /* for the keeper to end in order; then it is killed */
+#define POLL_MS        20    /* between looks */
+#define GCS_PORT       6379
 #define DASHBOARD_PORT 8265
-#define LOG_TAIL     2000 /* bytes of a log that an error shows */
+#define LOG_TAIL       2000 /* bytes of a log that an error shows */
 
 extern char **environ;
 
@@ -65,7 +65,8 @@ static int free_port(int port, const char *what)
 static int make_folders(const struct json *plan, const char *dir, struct raia_error *e)
 {
     int r = 0;
-    JSON_FOREACH (it, json_get(plan, "nodes")) {
+    JSON_FOREACH(it, json_get(plan, "nodes"))
+    {
         _cleanup_(mem_freep) char *logs =
             mem_printf("%s/nodes/%s/logs", dir, json_str(json_get(it, "name")));
         r = logs ? io_mkdir_p(logs, 0700, e) : err_set(e, RAIA_ERR_NOMEM, "folders");
@@ -130,7 +131,8 @@ static int keeper_died(const char *dir, struct raia_error *e)
          line = strtok_r(NULL, "\n", &text))
         if (strstr(line, "level=error"))
             last = line;
-    return err_set(e, RAIA_ERR_UNAVAILABLE, "it did not come up: %.300s (more in %s and under %s/nodes)",
+    return err_set(e, RAIA_ERR_UNAVAILABLE,
+                   "it did not come up: %.300s (more in %s and under %s/nodes)",
                    *last ? last : "the keeper ended", path ? path : "keeper.log", dir);
 }
 
@@ -170,8 +172,9 @@ static int wait_ready(const char *name, const char *dir, pid_t keeper, size_t no
         }
         poll(NULL, 0, POLL_MS);
     }
-    return err_set(e, RAIA_ERR_TIMEOUT, "%zu of %zu nodes came up in %d s: see the logs under %s/nodes",
-                   alive, nodes, READY_MS / 1000, dir);
+    return err_set(e, RAIA_ERR_TIMEOUT,
+                   "%zu of %zu nodes came up in %d s: see the logs under %s/nodes", alive, nodes,
+                   READY_MS / 1000, dir);
 }
 
 int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bool *ret_reused,

@@ -1,9 +1,9 @@
 /*
  * Bringing a cluster of local processes up and down.
  *
- * Ownership: as state.h. Threads: one at a time. Both block, with deadlines; SIGINT ends a wait with
- * -CANCELED. Failure: the error says why, and which log has more; a cluster that could not be brought
- * up is taken down again.
+ * Ownership: as state.h. Threads: one at a time. Both block, with deadlines; SIGINT ends a wait
+ * with -CANCELED. Failure: the error says why, and which log has more; a cluster that could not be
+ * brought up is taken down again.
  */
 #ifndef CLI_CLUSTER_H
 #define CLI_CLUSTER_H
@@ -18,8 +18,8 @@
 int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bool *ret_reused,
                struct raia_error *e);
 
-/* Ends it: no process and no shared memory is left, the logs stay; purge removes all. Fine if it does
- * not run; -NOT_FOUND if there is no trace of it. */
+/* Ends it: no process and no shared memory is left, the logs stay; purge removes all. Fine if it
+ * does not run; -NOT_FOUND if there is no trace of it. */
 int cluster_down(const char *name, bool purge, struct raia_error *e);
 
 /* Set by SIGINT and SIGTERM once cluster_catch_signals was called. */

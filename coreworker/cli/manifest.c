@@ -77,9 +77,9 @@ static int blame(struct reader *rd, const char *path)
 
 static int ignore(struct reader *rd, const char *what)
 {
-    JSON_FOREACH (it, rd->m->ignored)
-        if (!strcmp(json_str(it), what))
-            return 0;
+    JSON_FOREACH(it, rd->m->ignored)
+    if (!strcmp(json_str(it), what))
+        return 0;
     if (json_append_str(rd->m->ignored, what) < 0)
         return err_set(rd->e, RAIA_ERR_NOMEM, "reading the manifest");
     return 0;
@@ -91,7 +91,8 @@ static int check_fields(struct reader *rd, const char *path, const struct manife
     struct json *node = json_at(rd->root, path);
     if (!json_is(node, JSON_OBJECT))
         return wrong(rd, path, node ? "expected an object" : "is required");
-    JSON_FOREACH (it, node) {
+    JSON_FOREACH(it, node)
+    {
         const struct manifest_field *f = fields;
         while (f->name && strcmp(f->name, json_key(it)))
             f++;
@@ -176,7 +177,8 @@ static int read_limits(struct reader *rd, const char *base, struct manifest_grou
         struct json *node = json_at(rd->root, path);
         if (node && !json_is(node, JSON_OBJECT) && !json_is(node, JSON_NULL))
             return wrong(rd, path, "expected an object of name: quantity");
-        JSON_FOREACH (it, node) {
+        JSON_FOREACH(it, node)
+        {
             const char *name = json_key(it);
             double v;
             snprintf(at, sizeof at, "%s.%s", path, name);
@@ -202,7 +204,8 @@ static int read_map(struct reader *rd, const char *base, const char *name, struc
     struct json *node = json_at(rd->root, path);
     if (node && !json_is(node, JSON_OBJECT) && !json_is(node, JSON_NULL))
         return wrong(rd, path, "expected an object");
-    JSON_FOREACH (it, node) {
+    JSON_FOREACH(it, node)
+    {
         double v = 0;
         int r = 0;
         if (quantities) {
@@ -239,7 +242,8 @@ static int read_start_resources(struct reader *rd, const char *path, const char 
     if (json_parse(plain, (size_t)(to - plain), NULL, &tree, NULL) < 0 ||
         !json_is(tree, JSON_OBJECT))
         return wrong(rd, path, "expected a JSON object of name: quantity, as a text");
-    JSON_FOREACH (it, tree) {
+    JSON_FOREACH(it, tree)
+    {
         double v;
         int r = read_quantity(rd, path, it, &v);
         if (r == 0)
@@ -257,7 +261,8 @@ static int read_start_params(struct reader *rd, const char *base, struct manifes
     struct json *node = json_at(rd->root, path);
     if (node && !json_is(node, JSON_OBJECT) && !json_is(node, JSON_NULL))
         return wrong(rd, path, "expected an object of texts");
-    JSON_FOREACH (it, node) {
+    JSON_FOREACH(it, node)
+    {
         const char *key = json_key(it), *text = json_str(it);
         char at[2 * PATH_MAX_BYTES];
         double v = 0;
@@ -398,7 +403,8 @@ static int read_runtime_env(struct reader *rd, struct manifest_job *j)
         return blame(rd, path);
     if (!json_is(j->runtime_env, JSON_OBJECT))
         return wrong(rd, path, "expected YAML of an object, such as 'env_vars: {A: b}'");
-    JSON_FOREACH (it, j->runtime_env) {
+    JSON_FOREACH(it, j->runtime_env)
+    {
         char what[PATH_MAX_BYTES];
         if (!strcmp(json_key(it), "env_vars") || !strcmp(json_key(it), "working_dir"))
             continue;
@@ -407,9 +413,9 @@ static int read_runtime_env(struct reader *rd, struct manifest_job *j)
         if (r < 0)
             return r;
     }
-    JSON_FOREACH (it, json_get(j->runtime_env, "env_vars"))
-        if (!json_str(it))
-            return wrong(rd, path, "env_vars: expected texts (put the values in quotes)");
+    JSON_FOREACH(it, json_get(j->runtime_env, "env_vars"))
+    if (!json_str(it))
+        return wrong(rd, path, "env_vars: expected texts (put the values in quotes)");
     return 0;
 }
 
@@ -512,11 +518,11 @@ static int read_job(struct reader *rd, const char *name)
     struct json *metadata = json_at(rd->root, "spec.metadata");
     if (r == 0 && metadata && !json_is(metadata, JSON_OBJECT) && !json_is(metadata, JSON_NULL))
         r = wrong(rd, "spec.metadata", "expected an object of texts");
-    JSON_FOREACH (it, r == 0 ? metadata : NULL)
-        if (!json_str(it))
-            return wrong(rd, "spec.metadata", "expected texts (put the values in quotes)");
-    if (r == 0 && !(j->metadata = json_is(metadata, JSON_OBJECT) ? json_copy(metadata)
-                                                                 : json_new_object()))
+    JSON_FOREACH(it, r == 0 ? metadata : NULL)
+    if (!json_str(it))
+        return wrong(rd, "spec.metadata", "expected texts (put the values in quotes)");
+    if (r == 0 &&
+        !(j->metadata = json_is(metadata, JSON_OBJECT) ? json_copy(metadata) : json_new_object()))
         r = err_set(rd->e, RAIA_ERR_NOMEM, "reading the manifest");
     return r == 0 ? read_job_cluster(rd, j) : r;
 }

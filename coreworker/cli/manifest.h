@@ -38,23 +38,23 @@ struct manifest_cluster {
     char *name;                    /* of a RayJob's own cluster: the job's name */
     struct manifest_group *groups; /* the head first */
     size_t ngroups;
-    bool suspend;                  /* do not start it */
+    bool suspend; /* do not start it */
 };
 
 struct manifest_job {
     char *name;
-    char *entrypoint;               /* for sh -c; NULL for InteractiveMode */
-    char *submission_id;            /* spec.jobId, or NULL */
-    char *cluster;                  /* name of the cluster that it runs on */
-    bool own_cluster;               /* the cluster is this job's (rayClusterSpec) */
-    int64_t backoff_limit;          /* retries after a failure */
-    int64_t active_deadline_s;      /* 0: none */
-    int64_t ttl_after_finished_s;   /* before the cluster is taken down */
-    bool shutdown_after_finished;   /* take the cluster down when the job has ended */
-    bool suspend;                   /* do not run it */
-    struct json *runtime_env;       /* object; never NULL */
-    struct json *metadata;          /* object; never NULL */
-    struct json *submit_resources;  /* object: what is passed on of entrypointNumCpus, ... */
+    char *entrypoint;              /* for sh -c; NULL for InteractiveMode */
+    char *submission_id;           /* spec.jobId, or NULL */
+    char *cluster;                 /* name of the cluster that it runs on */
+    bool own_cluster;              /* the cluster is this job's (rayClusterSpec) */
+    int64_t backoff_limit;         /* retries after a failure */
+    int64_t active_deadline_s;     /* 0: none */
+    int64_t ttl_after_finished_s;  /* before the cluster is taken down */
+    bool shutdown_after_finished;  /* take the cluster down when the job has ended */
+    bool suspend;                  /* do not run it */
+    struct json *runtime_env;      /* object; never NULL */
+    struct json *metadata;         /* object; never NULL */
+    struct json *submit_resources; /* object: what is passed on of entrypointNumCpus, ... */
 };
 
 struct manifest {

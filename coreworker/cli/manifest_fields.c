@@ -26,10 +26,11 @@ const struct manifest_field manifest_cluster_fields[] = {
 };
 
 const struct manifest_field manifest_head_fields[] = {
-    {"template", true},        {"rayStartParams", true}, {"resources", true},
-    {"labels", true},          {"serviceType", false},   {"headService", false},
-    {"enableIngress", false},  {"ingressOptions", false}, {"groupName", false},
-    {NULL, false},
+    {"template", true},       {"rayStartParams", true},
+    {"resources", true},      {"labels", true},
+    {"serviceType", false},   {"headService", false},
+    {"enableIngress", false}, {"ingressOptions", false},
+    {"groupName", false},     {NULL, false},
 };
 
 const struct manifest_field manifest_worker_fields[] = {

@@ -49,10 +49,11 @@ int state_root(char **ret_dir, struct raia_error *e)
     if (lstat(dir, &st) < 0)
         return err_errno(e, errno, "state folder '%s'", dir);
     if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() || (st.st_mode & 022))
-        return err_set(e, RAIA_ERR_PERMISSION,
-                       "'%s' must be a folder of yours that nobody else can write to; remove it, or "
-                       "set RAIA_STATE_DIR to another",
-                       dir);
+        return err_set(
+            e, RAIA_ERR_PERMISSION,
+            "'%s' must be a folder of yours that nobody else can write to; remove it, or "
+            "set RAIA_STATE_DIR to another",
+            dir);
     *ret_dir = STEAL(dir);
     return 0;
 }
@@ -179,8 +180,9 @@ static int open_newest(struct state_cluster *ret_c, struct raia_error *e)
     if (r < 0)
         return r;
     if (!best.name)
-        return err_set(e, RAIA_ERR_NOT_FOUND,
-                       "no cluster of yours runs on this machine; start one with `raia up -f FILE`");
+        return err_set(
+            e, RAIA_ERR_NOT_FOUND,
+            "no cluster of yours runs on this machine; start one with `raia up -f FILE`");
     *ret_c = best;
     best = (struct state_cluster){0};
     return 0;
@@ -197,9 +199,9 @@ int state_open(const char *name, struct state_cluster *ret_c, struct raia_error 
     if (r < 0)
         return r;
     if (!state_alive(dir, NULL))
-        return err_set(e, RAIA_ERR_NOT_FOUND,
-                       "no cluster '%s' runs on this machine; `raia status --all` lists those that do",
-                       name);
+        return err_set(
+            e, RAIA_ERR_NOT_FOUND,
+            "no cluster '%s' runs on this machine; `raia status --all` lists those that do", name);
     return load(dir, name, ret_c, e);
 }
 

@@ -1,5 +1,6 @@
 /*
- * The state folders of this user's clusters on this machine (docs/design/node.md): /tmp/raia-UID/CLUSTER.
+ * The state folders of this user's clusters on this machine (docs/design/node.md):
+ * /tmp/raia-UID/CLUSTER.
  *
  * Ownership: a state_cluster owns its strings. Threads: one at a time.
  * Failure: errors name the folder, and the command that helps.
@@ -25,13 +26,14 @@ struct state_cluster {
 
 void state_cluster_done(struct state_cluster *c);
 
-/* The root of this user's state (RAIA_STATE_DIR, or /tmp/raia-UID), made if missing. Refuses a folder
- * that others could have planted (another owner, writable by others). mem_free. */
+/* The root of this user's state (RAIA_STATE_DIR, or /tmp/raia-UID), made if missing. Refuses a
+ * folder that others could have planted (another owner, writable by others). mem_free. */
 int state_root(char **ret_dir, struct raia_error *e);
 /* ROOT/name, not made. */
 int state_dir(const char *name, char **ret_dir, struct raia_error *e);
 
-/* Whether something of the cluster runs: its keeper (or the supervisor of `raia start`) holds the lock. */
+/* Whether something of the cluster runs: its keeper (or the supervisor of `raia start`) holds the
+ * lock. */
 bool state_alive(const char *dir, int *ret_pid);
 
 /* The cluster of that name; NULL: the one that RAIA_ADDRESS or RAIA_CLUSTER names, else the newest
@@ -45,7 +47,8 @@ int state_publish(const char *dir, const char *name, const char *host, int port,
 /* Makes token and tls/ (one CA, one leaf) unless they are there. */
 int state_make_secrets(const char *dir, const char *node_ip, struct raia_error *e);
 
-/* Names of the clusters with a state folder that is in use, NULL-terminated; each and the array: mem_free. */
+/* Names of the clusters with a state folder that is in use, NULL-terminated; each and the array:
+ * mem_free. */
 int state_list(char ***ret_names, struct raia_error *e);
 void state_list_free(char **names);
 

@@ -1,5 +1,6 @@
 /*
- * The verbs of `raia`. A verb gets its own arguments (argv[0] is the verb) and returns the exit status.
+ * The verbs of `raia`. A verb gets its own arguments (argv[0] is the verb) and returns the exit
+ * status.
  *
  * Exit status: 0 done; 1 it failed; 2 the command line is wrong; 130 interrupted.
  */
