@@ -7,7 +7,8 @@
  *
  * The policy (cluster_pick). Hybrid: among the nodes where the need fits now, those that are used
  * to less than one half (by their most used resource) are all as good, and this node is the best of
- * them; beyond one half the least used wins. Equals are taken in turn. Spread: all that fit in turn.
+ * them; beyond one half the least used wins. Equals are taken in turn. Spread: all that fit in
+ * turn.
  *
  * Threads: one at a time. Failure: -NOMEM; -LIMIT for more than CLUSTER_NODES_MAX nodes.
  */

@@ -29,7 +29,7 @@ struct request {
 /* What is remembered of a job: only while it has workers or requests. */
 struct job {
     uint8_t id[4];
-    uint32_t failures; /* starts that failed in a row */
+    uint32_t failures;  /* starts that failed in a row */
     int64_t not_before; /* the next start, ns */
     struct job *next;
 };
@@ -261,10 +261,11 @@ static void serve(struct pool *p, int64_t now)
             p->stats.blocked == p->config.workers_max;
     while (stuck && p->requests) {
         char text[160];
-        snprintf(text, sizeof text,
-                 "all %u workers of this node are blocked waiting for other tasks: use fewer nested "
-                 "waits, or raise max-workers",
-                 p->config.workers_max);
+        snprintf(
+            text, sizeof text,
+            "all %u workers of this node are blocked waiting for other tasks: use fewer nested "
+            "waits, or raise max-workers",
+            p->config.workers_max);
         request_fail(p, &p->requests, -RAIA_ERR_LIMIT, text);
     }
 }

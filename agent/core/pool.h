@@ -81,15 +81,15 @@ bool pool_worker(const struct pool *p, uint64_t worker, enum pool_state *ret_sta
                  uint8_t ret_job[4]);
 
 struct pool_stats {
-    uint32_t starting;  /* workers */
-    uint32_t idle;      /* workers */
-    uint32_t leased;    /* workers, blocked ones included */
-    uint32_t blocked;   /* workers */
-    uint32_t stopping;  /* workers */
-    uint32_t waiting;   /* requests */
-    uint64_t started;   /* starts since ever */
-    uint64_t failures;  /* starts that failed since ever */
-    uint64_t reaped;    /* idle workers that were told to leave */
+    uint32_t starting; /* workers */
+    uint32_t idle;     /* workers */
+    uint32_t leased;   /* workers, blocked ones included */
+    uint32_t blocked;  /* workers */
+    uint32_t stopping; /* workers */
+    uint32_t waiting;  /* requests */
+    uint64_t started;  /* starts since ever */
+    uint64_t failures; /* starts that failed since ever */
+    uint64_t reaped;   /* idle workers that were told to leave */
 };
 void pool_stats(const struct pool *p, struct pool_stats *ret_stats);
 /* The accounts agree with the workers (for tests). */

@@ -11,8 +11,9 @@
  *     ledger_give(&node, &need);
  *
  * The ledger keeps, for each resource, what there is in all, what is available and what is in use,
- * each on its own account, so that ledger_check can find a leak: available + in use = total, always.
- * Available may be below zero for a while: a worker that was blocked gets its CPU back at once.
+ * each on its own account, so that ledger_check can find a leak: available + in use = total,
+ * always. Available may be below zero for a while: a worker that was blocked gets its CPU back at
+ * once.
  *
  * Ownership: sets and ledgers are plain values. Threads: one at a time. Failure: -LIMIT for more
  * than RES_SET_MAX resources in a set or RES_NAMES_MAX names; -INVALID for a quantity below zero.

@@ -5,9 +5,9 @@
  * Words. A *client* is a process of this node (by a number that the caller chooses). An *asker* is
  * one class of a client: a level `want`, as proto/record.h says. A *class* is what askers with the
  * same resources, strategy and job have in common: their grants come from one stock. A *lease* is
- * the right to use a worker of this node; a *remote lease* one that another node granted to a client
- * here. A *request* asks another node for up to n leases of a class; the other node answers each of
- * the n at once or when a worker is up: granted, or rejected with its view.
+ * the right to use a worker of this node; a *remote lease* one that another node granted to a
+ * client here. A *request* asks another node for up to n leases of a class; the other node answers
+ * each of the n at once or when a worker is up: granted, or rejected with its view.
  *
  *     sched_client(s, client, job);
  *     sched_class(s, client, number, &need, spread);
@@ -21,12 +21,13 @@
  *
  * Placed elsewhere and rejected (the view was stale): the view is mended from the answer, and the
  * demand placed anew. The link to a node, or the node, is lost: its requests are placed anew, its
- * remote leases are lost (ops->lost), the leases that it held here end, and their workers with them.
+ * remote leases are lost (ops->lost), the leases that it held here end, and their workers with
+ * them.
  *
  * Pure: effects go through sched_ops, called from inside the functions below; they must not call
  * back. Times are monotonic ns; call sched_tick when it said, and after any call that returned.
- * Ownership: everything given is copied. Threads: one at a time. Failure: -INVALID for what a client
- * must not say (a protocol error of its), -NOMEM, -LIMIT.
+ * Ownership: everything given is copied. Threads: one at a time. Failure: -INVALID for what a
+ * client must not say (a protocol error of its), -NOMEM, -LIMIT.
  */
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
@@ -85,6 +86,7 @@ struct sched_config {
     struct pool_config pool;
     struct res_set total;    /* of this node */
     uint8_t node[16];        /* its id */
+    struct res_names *names; /* for texts; the caller's, may be NULL */
     int64_t reclaim_ns;      /* a lease is left alone for this long */
     int64_t infeasible_ns;   /* what no node could ever meet is told after this long */
 };
@@ -160,7 +162,7 @@ int64_t sched_tick(struct sched *s, int64_t now);
 const struct ledger *sched_ledger(const struct sched *s);
 const struct pool *sched_pool(const struct sched *s);
 /* The lease of a worker: 0 if none. */
-uint64_t sched_worker_lease(const struct sched *s, uint64_t worker);
+uint64_t sched_worker_lease(struct sched *s, uint64_t worker);
 
 /* What waits, by shape, for reports: calls fn for each class that waits for more than it has asked
  * for elsewhere. */

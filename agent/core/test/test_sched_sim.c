@@ -1,0 +1,933 @@
+/*
+ * Whole clusters of schedulers under virtual time: random demand, worker kills, node kills, broken
+ * links, late and lost messages. After each step every node's accounts agree; no worker is ever
+ * held by two; in the end all work is done and all resources are free. Seeded: a seed that fails is
+ * printed. SCHED_SIM_SEEDS and SCHED_SIM_SEED choose others. Planted bugs must be found.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/prng.h"
+#include "core/sched_impl.h"
+
+#define MS          INT64_C(1000000)
+#define NODES       5
+#define CLIENTS     3 /* on each node */
+#define CLASSES     2
+#define HELD_MAX    64
+#define CHAOS_UNTIL (4000 * MS)
+#define GIVE_UP     (240000 * MS)
+
+enum sched_plant sched_planted;
+
+enum ev {
+    EV_READY,
+    EV_EXIT,
+    EV_DEMAND,
+    EV_RUN_END,
+    EV_GRANT,
+    EV_RECLAIM,
+    EV_LOST,
+    EV_ASK,
+    EV_AGRANT,
+    EV_AREJECT,
+    EV_RETURN,
+    EV_RETURN_TO,
+    EV_RECLAIM_FROM,
+    EV_LOST_AT,
+    EV_ROOM,
+    EV_VIEW,
+    EV_LINK_DOWN,
+    EV_LINK_UP,
+    EV_NODE_DEAD,
+    EV_CHAOS,
+    EV_BLOCK,
+    EV_TICK,
+};
+
+struct event {
+    int64_t at;
+    uint64_t seq;
+    enum ev what;
+    int node;      /* whom it concerns: index */
+    uint32_t life; /* of that node */
+    int from;      /* sender: index */
+    uint32_t flife;
+    uint32_t epoch;   /* of the link */
+    uint64_t a, b, c; /* by what */
+    uint8_t worker[16];
+    uint8_t where[16];
+    struct sched_shape shape;
+    struct res_set view;
+};
+
+struct held {
+    bool used, last;
+    uint64_t lease;
+    uint8_t node[16], worker[16];
+    uint32_t cls;
+};
+
+struct cli {
+    uint64_t id;
+    uint32_t todo[CLASSES];
+    uint64_t seen[CLASSES];
+    uint32_t count[CLASSES];
+    uint32_t ended; /* units done */
+    struct held held[HELD_MAX];
+};
+
+struct sim_node {
+    bool up;
+    uint32_t life;
+    uint8_t id[16];
+    struct sched *s;
+    struct cli cli[CLIENTS];
+    uint64_t ver_sent;
+    bool linkdown[NODES];
+    uint32_t epoch[NODES]; /* of the link, as this side counts */
+    int64_t tick_at;
+};
+
+struct world {
+    struct prng p;
+    int64_t now;
+    struct event *heap;
+    size_t n, cap;
+    uint64_t seq;
+    int64_t fifo[NODES][NODES];
+    int64_t cfifo[NODES][CLIENTS];
+    uint32_t epoch[NODES][NODES];
+    struct sim_node node[NODES];
+    uint8_t next_id;
+    const char *bad;
+    /* who holds which worker: by worker id bytes {node id, number} */
+    struct holder {
+        uint8_t worker[16];
+        uint64_t client;
+    } holder[8192];
+    int nholders;
+    uint64_t events;
+};
+
+static struct world *w;
+
+static void fail(const char *why)
+{
+    if (!w->bad)
+        w->bad = why;
+}
+
+static void push(struct event e)
+{
+    size_t i;
+
+    e.seq = w->seq++;
+    if (w->n == w->cap) {
+        w->cap = w->cap ? 2 * w->cap : 256;
+        w->heap = realloc(w->heap, w->cap * sizeof e);
+    }
+    for (i = w->n++; i > 0; i = (i - 1) / 2) {
+        struct event *up = &w->heap[(i - 1) / 2];
+        if (up->at < e.at || (up->at == e.at && up->seq < e.seq))
+            break;
+        w->heap[i] = *up;
+    }
+    w->heap[i] = e;
+}
+
+static struct event pop(void)
+{
+    struct event top = w->heap[0], last = w->heap[--w->n];
+    size_t i = 0;
+
+    for (;;) {
+        size_t k = 2 * i + 1;
+        if (k >= w->n)
+            break;
+        if (k + 1 < w->n &&
+            (w->heap[k + 1].at < w->heap[k].at ||
+             (w->heap[k + 1].at == w->heap[k].at && w->heap[k + 1].seq < w->heap[k].seq)))
+            k++;
+        if (last.at < w->heap[k].at || (last.at == w->heap[k].at && last.seq < w->heap[k].seq))
+            break;
+        w->heap[i] = w->heap[k];
+        i = k;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+static int64_t delay(int64_t lo_us, int64_t hi_us)
+{
+    return prng_range(&w->p, lo_us, hi_us) * 1000;
+}
+
+static struct sim_node *me(void *arg)
+{
+    return arg;
+}
+
+static int index_of(const struct sim_node *n)
+{
+    return (int)(n - w->node);
+}
+
+static int index_by_id(const uint8_t *id)
+{
+    for (int i = 0; i < NODES; i++)
+        if (w->node[i].up && !memcmp(w->node[i].id, id, 16))
+            return i;
+    return -1;
+}
+
+/* To a client of this node: in order, a little later. */
+static void to_client(struct sim_node *n, uint64_t client, struct event e)
+{
+    int i = index_of(n), c = (int)(client % CLIENTS);
+    int64_t at = w->now + delay(5, 300);
+
+    if (at < w->cfifo[i][c])
+        at = w->cfifo[i][c];
+    w->cfifo[i][c] = at;
+    e.at = at;
+    e.node = i;
+    e.life = n->life;
+    e.from = c;
+    push(e);
+}
+
+/* Over the link: in order, lost if it breaks meanwhile. */
+static void to_node(struct sim_node *n, int slot, struct event e)
+{
+    int i = index_of(n), to = index_by_id(sched_node_id(n->s, slot));
+    int64_t at;
+
+    if (to < 0)
+        return;
+    if (n->linkdown[to]) { /* dialling fails */
+        push((struct event){.at = w->now + delay(10, 2000),
+                            .what = EV_LINK_DOWN,
+                            .node = i,
+                            .life = n->life,
+                            .from = to,
+                            .flife = w->node[to].life});
+        return;
+    }
+    at = w->now + delay(50, 2000);
+    if (at < w->fifo[i][to])
+        at = w->fifo[i][to];
+    w->fifo[i][to] = at;
+    e.at = at;
+    e.node = to;
+    e.life = w->node[to].life;
+    e.from = i;
+    e.flife = n->life;
+    e.epoch = w->epoch[i][to];
+    push(e);
+}
+
+/* ---- the scheduler's effects */
+
+static void on_grant(void *arg, uint64_t client, uint32_t number, uint64_t lease,
+                     const uint8_t node[16], const uint8_t worker[16])
+{
+    struct event e = {.what = EV_GRANT, .a = number - 1, .b = lease};
+
+    memcpy(e.where, node, 16);
+    memcpy(e.worker, worker, 16);
+    to_client(me(arg), client, e);
+}
+
+static void on_reclaim(void *arg, uint64_t client, uint64_t lease, const uint8_t node[16])
+{
+    struct event e = {.what = EV_RECLAIM, .b = lease};
+
+    memcpy(e.where, node, 16);
+    to_client(me(arg), client, e);
+}
+
+static void on_lost(void *arg, uint64_t client, uint64_t lease, const uint8_t node[16],
+                    const uint8_t worker[16], int status, int exit_status, const char *text)
+{
+    struct event e = {.what = EV_LOST, .b = lease};
+
+    (void)status;
+    (void)exit_status;
+    (void)text;
+    memcpy(e.where, node, 16);
+    memcpy(e.worker, worker, 16);
+    to_client(me(arg), client, e);
+}
+
+static void on_failed(void *arg, uint64_t client, uint32_t number, int status, const char *text)
+{
+    (void)arg;
+    (void)client;
+    (void)number;
+    (void)text;
+    if (status != -RAIA_ERR_UNSCHEDULABLE)
+        fail("a demand failed that could have been met");
+}
+
+static void on_taken(void *arg, uint64_t tag, uint64_t lease, uint64_t worker, int status,
+                     const char *text)
+{
+    (void)arg;
+    (void)tag;
+    (void)lease;
+    (void)worker;
+    (void)status;
+    (void)text;
+}
+
+static void on_ask(void *arg, int node, uint32_t request, uint32_t count,
+                   const struct sched_shape *shape)
+{
+    to_node(me(arg), node,
+            (struct event){.what = EV_ASK, .a = request, .b = count, .shape = *shape});
+}
+
+static void on_answer_grant(void *arg, int node, uint32_t request, uint64_t lease,
+                            const uint8_t worker[16])
+{
+    struct event e = {.what = EV_AGRANT, .a = request, .b = lease};
+
+    memcpy(e.worker, worker, 16);
+    to_node(me(arg), node, e);
+}
+
+static struct event view_event(struct sim_node *n, enum ev what)
+{
+    struct event e = {.what = what, .c = sched_ledger(n->s)->version};
+
+    ledger_available(sched_ledger(n->s), &e.view);
+    return e;
+}
+
+static void on_answer_reject(void *arg, int node, uint32_t request, uint32_t count, int status,
+                             const char *text)
+{
+    struct event e = view_event(me(arg), EV_AREJECT);
+
+    (void)status;
+    (void)text;
+    e.a = request;
+    e.b = count;
+    to_node(me(arg), node, e);
+}
+
+static void on_return_to(void *arg, int node, uint64_t lease, bool broken)
+{
+    to_node(me(arg), node, (struct event){.what = EV_RETURN_TO, .a = broken, .b = lease});
+}
+
+static void on_reclaim_from(void *arg, int node, uint64_t lease)
+{
+    to_node(me(arg), node, (struct event){.what = EV_RECLAIM_FROM, .b = lease});
+}
+
+static void on_lost_at(void *arg, int node, uint64_t lease, int status, int exit_status,
+                       const char *text)
+{
+    (void)status;
+    (void)exit_status;
+    (void)text;
+    to_node(me(arg), node, (struct event){.what = EV_LOST_AT, .b = lease});
+}
+
+static void on_room(void *arg, int node)
+{
+    to_node(me(arg), node, view_event(me(arg), EV_ROOM));
+}
+
+static void later(struct sim_node *n, enum ev what, uint64_t a, int64_t ns)
+{
+    push((struct event){
+        .at = w->now + ns, .what = what, .node = index_of(n), .life = n->life, .a = a});
+}
+
+static void on_spawn(void *arg, uint64_t worker, const uint8_t job[4])
+{
+    struct sim_node *n = me(arg);
+
+    (void)job;
+    if (w->now < CHAOS_UNTIL && prng_chance(&w->p, 0.02))
+        later(n, EV_EXIT, worker, delay(100, 20000));
+    else
+        later(n, EV_READY, worker, delay(500, 30000));
+}
+
+static void on_stop(void *arg, uint64_t worker, bool force, const char *why)
+{
+    (void)force;
+    (void)why;
+    later(me(arg), EV_EXIT, worker, delay(10, 3000));
+}
+
+static const struct sched_ops ops = {
+    .grant = on_grant,
+    .reclaim = on_reclaim,
+    .lost = on_lost,
+    .failed = on_failed,
+    .taken = on_taken,
+    .ask = on_ask,
+    .answer_grant = on_answer_grant,
+    .answer_reject = on_answer_reject,
+    .return_to = on_return_to,
+    .reclaim_from = on_reclaim_from,
+    .lost_at = on_lost_at,
+    .room = on_room,
+    .spawn = on_spawn,
+    .stop = on_stop,
+};
+
+/* ---- clients: each unit of work holds a lease for a while */
+
+static struct res_set need_of(uint32_t cls)
+{
+    struct res_set s = {0};
+
+    res_set_add(&s, RES_CPU, cls ? RES_UNIT : RES_UNIT / 2);
+    return s;
+}
+
+static void state_demand(struct sim_node *n, struct cli *c, uint32_t cls)
+{
+    uint32_t want = c->todo[cls] > c->count[cls] ? c->todo[cls] - c->count[cls] : 0;
+    struct event e = {.what = EV_DEMAND, .a = want, .b = c->seen[cls], .c = cls};
+
+    e.at = w->now + delay(5, 200);
+    /* Up is in order as well: one lane for the demands and returns of a client. */
+    if (e.at < w->cfifo[index_of(n)][c->id % CLIENTS])
+        e.at = w->cfifo[index_of(n)][c->id % CLIENTS];
+    w->cfifo[index_of(n)][c->id % CLIENTS] = e.at;
+    e.node = index_of(n);
+    e.life = n->life;
+    e.from = (int)(c->id % CLIENTS);
+    push(e);
+}
+
+static struct holder *holder_of(const uint8_t *worker)
+{
+    for (int i = 0; i < w->nholders; i++)
+        if (!memcmp(w->holder[i].worker, worker, 16))
+            return &w->holder[i];
+    return NULL;
+}
+
+static void hold(const uint8_t *worker, uint64_t client)
+{
+    struct holder *h = holder_of(worker);
+
+    if (h && h->client)
+        fail("a worker is held twice");
+    if (!h && w->nholders < 8192) {
+        h = &w->holder[w->nholders++];
+        memcpy(h->worker, worker, 16);
+    }
+    if (h)
+        h->client = client;
+}
+
+static void unhold(const uint8_t *worker)
+{
+    struct holder *h = holder_of(worker);
+
+    if (h)
+        h->client = 0;
+}
+
+static struct held *held_find(struct cli *c, const struct event *e)
+{
+    for (int i = 0; i < HELD_MAX; i++)
+        if (c->held[i].used && c->held[i].lease == e->b && !memcmp(c->held[i].node, e->where, 16))
+            return &c->held[i];
+    return NULL;
+}
+
+static void give_back(struct sim_node *n, struct cli *c, struct held *h)
+{
+    struct event e = {.what = EV_RETURN, .b = h->lease, .from = (int)(c->id % CLIENTS)};
+
+    memcpy(e.where, h->node, 16);
+    unhold(h->worker);
+    c->count[h->cls]--;
+    h->used = false;
+    e.at = w->now + delay(5, 200);
+    e.node = index_of(n);
+    e.life = n->life;
+    push(e);
+}
+
+static void run_on(struct sim_node *n, struct cli *c, struct held *h)
+{
+    struct event e = {.what = EV_RUN_END, .b = h->lease, .from = (int)(c->id % CLIENTS)};
+
+    memcpy(e.where, h->node, 16);
+    e.at = w->now + delay(200, 40000);
+    e.node = index_of(n);
+    e.life = n->life;
+    push(e);
+}
+
+static bool worker_alive(const struct held *h)
+{
+    int i = index_by_id(h->node);
+
+    return i >= 0 && sched_wk(w->node[i].s, h->worker[1] | (uint64_t)h->worker[2] << 8);
+}
+
+static void client_event(struct sim_node *n, const struct event *e)
+{
+    struct cli *c = &n->cli[e->from];
+    struct held *h;
+
+    switch (e->what) {
+    case EV_GRANT:
+        for (h = c->held; h < c->held + HELD_MAX && h->used; h++)
+            ;
+        if (h == c->held + HELD_MAX) {
+            fail("more grants than were asked for");
+            return;
+        }
+        *h = (struct held){.used = true, .lease = e->b, .cls = (uint32_t)e->a};
+        memcpy(h->node, e->where, 16);
+        memcpy(h->worker, e->worker, 16);
+        hold(e->worker, c->id);
+        c->seen[h->cls]++;
+        c->count[h->cls]++;
+        if (c->todo[h->cls])
+            run_on(n, c, h);
+        else
+            give_back(n, c, h);
+        return;
+    case EV_RUN_END:
+        h = held_find(c, e);
+        if (!h || !worker_alive(h)) /* a dead worker's result never comes */
+            return;
+        if (c->todo[h->cls])
+            c->todo[h->cls]--;
+        c->ended++;
+        if (c->todo[h->cls] && !h->last) {
+            run_on(n, c, h);
+        } else {
+            uint32_t cls = h->cls;
+            give_back(n, c, h);
+            state_demand(n, c, cls);
+        }
+        return;
+    case EV_RECLAIM:
+        h = held_find(c, e);
+        if (h)
+            h->last = true;
+        return;
+    case EV_LOST:
+        h = held_find(c, e);
+        if (h) {
+            unhold(h->worker);
+            c->count[h->cls]--;
+            h->used = false;
+            state_demand(n, c, h->cls);
+        }
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- nodes */
+
+static void node_start(struct sim_node *n)
+{
+    struct sched_config c;
+    struct res_set total = {0};
+
+    memset(n->cli, 0, sizeof n->cli);
+    memset(n->linkdown, 0, sizeof n->linkdown);
+    for (int i = 0; i < NODES; i++)
+        w->node[i].linkdown[index_of(n)] = false;
+    res_set_add(&total, RES_CPU, RES_UNIT * prng_range(&w->p, 1, 4));
+    sched_config_default(&c, &total);
+    c.pool.start_tries = 1000000; /* starts fail here by chance, not by their job's fault */
+    memset(n->id, 0, 16);
+    n->id[0] = ++w->next_id;
+    memcpy(c.node, n->id, 16);
+    n->s = sched_new(&c, &ops, n);
+    n->up = true;
+    n->life++;
+    n->ver_sent = 0;
+    n->tick_at = INT64_MAX;
+    later(n, EV_TICK, 0, 1);
+    for (int i = 0; i < CLIENTS; i++) {
+        static const uint8_t job[4] = {0, 0, 0, 1};
+        struct cli *cl = &n->cli[i];
+        cl->id = (uint64_t)n->id[0] * CLIENTS * 16 + (uint64_t)i;
+        cl->id -= cl->id % CLIENTS;
+        cl->id += (uint64_t)i;
+        sched_client(n->s, cl->id, job);
+        for (uint32_t k = 0; k < CLASSES; k++) {
+            struct res_set need = need_of(k);
+            sched_class(n->s, cl->id, k + 1, &need, prng_chance(&w->p, 0.3));
+            cl->todo[k] = prng_chance(&w->p, 0.6) ? (uint32_t)prng_below(&w->p, 40) : 0;
+            if (cl->todo[k])
+                state_demand(n, cl, k);
+        }
+    }
+}
+
+static void node_kill(int i)
+{
+    struct sim_node *n = &w->node[i];
+
+    for (int c = 0; c < CLIENTS; c++)
+        for (int k = 0; k < HELD_MAX; k++)
+            if (n->cli[c].held[k].used)
+                unhold(n->cli[c].held[k].worker); /* it cannot use it any more */
+    sched_free(n->s);
+    n->s = NULL;
+    n->up = false;
+    for (int k = 0; k < NODES; k++)
+        if (k != i && w->node[k].up) {
+            struct event e = {.at = w->now + delay(1000, 200000),
+                              .what = EV_NODE_DEAD,
+                              .node = k,
+                              .life = w->node[k].life};
+            memcpy(e.where, n->id, 16);
+            push(e);
+        }
+}
+
+static void link_break(int a, int b)
+{
+    struct sim_node *x = &w->node[a], *y = &w->node[b];
+
+    if (!x->up || !y->up || x->linkdown[b])
+        return;
+    w->epoch[a][b]++;
+    w->epoch[b][a]++;
+    x->linkdown[b] = y->linkdown[a] = true;
+    push((struct event){.at = w->now + delay(10, 50000),
+                        .what = EV_LINK_DOWN,
+                        .node = a,
+                        .life = x->life,
+                        .from = b,
+                        .flife = y->life});
+    push((struct event){.at = w->now + delay(10, 50000),
+                        .what = EV_LINK_DOWN,
+                        .node = b,
+                        .life = y->life,
+                        .from = a,
+                        .flife = x->life});
+    push((struct event){.at = w->now + 60 * MS + delay(10, 400000),
+                        .what = EV_LINK_UP,
+                        .node = a,
+                        .life = x->life,
+                        .from = b,
+                        .flife = y->life});
+}
+
+static void chaos(void)
+{
+    int a = (int)prng_below(&w->p, NODES), b = (int)prng_below(&w->p, NODES);
+    struct sim_node *n = &w->node[a];
+
+    switch (prng_below(&w->p, 6)) {
+    case 0:
+    case 1: /* a worker dies */
+        if (n->up && n->s->workers) {
+            uint64_t k = prng_below(&w->p, HASH_SIZE(n->s->workers));
+            struct wk *v = n->s->workers;
+            while (k--)
+                v = v->hh.next;
+            later(n, EV_EXIT, v->number, 0);
+        }
+        break;
+    case 2:
+        if (a != b)
+            link_break(a, b);
+        break;
+    case 3:
+        if (n->up && prng_chance(&w->p, 0.3))
+            node_kill(a);
+        else if (!n->up)
+            node_start(n);
+        break;
+    default: /* a worker blocks, and goes on later */
+        if (n->up && n->s->workers) {
+            uint64_t number = n->s->workers->number;
+            later(n, EV_BLOCK, number << 1 | 1, 0);
+            later(n, EV_BLOCK, number << 1, delay(1000, 50000));
+        }
+        break;
+    }
+    if (w->now < CHAOS_UNTIL)
+        push((struct event){.at = w->now + delay(5000, 60000), .what = EV_CHAOS, .node = -1});
+}
+
+static void from_node(struct sim_node *n, const struct event *e)
+{
+    struct sim_node *f = &w->node[e->from];
+    static const struct res_set nothing;
+    int slot;
+
+    if (!f->up || f->life != e->flife)
+        return;
+    slot = sched_node_find(n->s, f->id);
+    if (slot < 0) { /* its link says hello before the GCS has told of it */
+        sched_node_view(n->s, w->now, f->id, 0, NULL, &nothing);
+        slot = sched_node_find(n->s, f->id);
+    }
+    if (slot < 0 || e->epoch != w->epoch[e->from][e->node])
+        return;
+    switch (e->what) {
+    case EV_ASK:
+        sched_asked(n->s, w->now, slot, (uint32_t)e->a, (uint32_t)e->b, &e->shape);
+        return;
+    case EV_AGRANT:
+        sched_granted(n->s, w->now, slot, (uint32_t)e->a, e->b, e->worker);
+        return;
+    case EV_AREJECT:
+        sched_node_view(n->s, w->now, f->id, e->c, NULL, &e->view);
+        sched_rejected(n->s, w->now, slot, (uint32_t)e->a, (uint32_t)e->b, 0, "");
+        return;
+    case EV_ROOM:
+        sched_node_view(n->s, w->now, f->id, e->c, NULL, &e->view);
+        return;
+    case EV_RETURN_TO:
+        sched_returned(n->s, w->now, slot, e->b, e->a);
+        return;
+    case EV_RECLAIM_FROM:
+        sched_reclaimed(n->s, w->now, slot, e->b);
+        return;
+    default:
+        sched_lost(n->s, w->now, slot, e->b, -RAIA_ERR_WORKER_CRASHED, -1, "died");
+    }
+}
+
+static void publish(struct sim_node *n)
+{
+    const struct ledger *l = sched_ledger(n->s);
+
+    if (l->version == n->ver_sent)
+        return;
+    n->ver_sent = l->version;
+    for (int i = 0; i < NODES; i++) {
+        struct event e = view_event(n, EV_VIEW);
+        if (i == index_of(n) || !w->node[i].up)
+            continue;
+        e.at = w->now + delay(500, 150000); /* through the GCS: late, and not in order */
+        e.node = i;
+        e.life = w->node[i].life;
+        e.from = index_of(n);
+        e.flife = n->life;
+        push(e);
+    }
+}
+
+static void link_up(struct sim_node *n, const struct event *e)
+{
+    struct sim_node *f = &w->node[e->from];
+
+    n->linkdown[e->from] = f->linkdown[e->node] = false;
+    sched_node_avoid(n->s, w->now, f->id, false);
+    sched_node_avoid(f->s, w->now, n->id, false);
+}
+
+static void node_event(struct sim_node *n, const struct event *e)
+{
+    struct sim_node *f = &w->node[e->from];
+    bool same = f->up && f->life == e->flife;
+    uint8_t id[16] = {n->id[0], (uint8_t)e->a, (uint8_t)(e->a >> 8), 1};
+
+    switch (e->what) {
+    case EV_READY:
+        sched_worker_ready(n->s, w->now, e->a, id);
+        return;
+    case EV_EXIT:
+        sched_worker_exited(n->s, w->now, e->a, 137, "killed");
+        return;
+    case EV_BLOCK:
+        sched_worker_blocked(n->s, w->now, e->a >> 1, e->a & 1);
+        return;
+    case EV_DEMAND:
+        if (sched_demand(n->s, w->now, n->cli[e->from].id, (uint32_t)e->c + 1, (uint32_t)e->a, e->b,
+                         NULL) < 0)
+            fail("a demand was refused");
+        return;
+    case EV_RETURN:
+        sched_return(n->s, w->now, n->cli[e->from].id, e->where, e->b, false);
+        return;
+    case EV_VIEW:
+        if (same)
+            sched_node_view(n->s, w->now, f->id, e->c, &sched_ledger(f->s)->total, &e->view);
+        return;
+    case EV_LINK_DOWN:
+        if (same) {
+            sched_node_avoid(n->s, w->now, f->id, n->linkdown[e->from]);
+            sched_node_lost(n->s, w->now, f->id, false);
+        }
+        return;
+    case EV_LINK_UP:
+        if (same)
+            link_up(n, e);
+        return;
+    case EV_NODE_DEAD:
+        sched_node_lost(n->s, w->now, e->where, true);
+        return;
+    case EV_GRANT:
+    case EV_RUN_END:
+    case EV_RECLAIM:
+    case EV_LOST:
+        client_event(n, e);
+        return;
+    case EV_TICK:
+        return;
+    default:
+        from_node(n, e);
+    }
+}
+
+static bool all_done(void)
+{
+    for (int i = 0; i < NODES; i++) {
+        struct sched_stats stats;
+        struct sim_node *n = &w->node[i];
+        if (!n->up)
+            continue;
+        for (int c = 0; c < CLIENTS; c++)
+            for (int k = 0; k < CLASSES; k++)
+                if (n->cli[c].todo[k] || n->cli[c].count[k])
+                    return false;
+        sched_stats(n->s, &stats);
+        if (stats.leases || stats.remote_leases || stats.want || stats.requested)
+            return false;
+        for (uint32_t k = 0; k < sched_ledger(n->s)->total.n; k++)
+            if (sched_ledger(n->s)->available[k] != sched_ledger(n->s)->total.item[k].quantity)
+                return false;
+    }
+    return true;
+}
+
+/* For whoever looks into a seed that failed. */
+static void show(void)
+{
+    for (int i = 0; i < NODES; i++) {
+        struct sim_node *n = &w->node[i];
+        struct sched_stats st;
+        struct pool_stats ps;
+        if (!n->up)
+            continue;
+        sched_stats(n->s, &st);
+        pool_stats(sched_pool(n->s), &ps);
+        fprintf(
+            stderr,
+            "node %d id %d total %lld available %lld leases %u remote %u want %llu requested %u; "
+            "workers %u+%u+%u+%u waiting %u\n",
+            i, n->id[0], (long long)sched_ledger(n->s)->total.item[0].quantity,
+            (long long)sched_ledger(n->s)->available[0], st.leases, st.remote_leases,
+            (unsigned long long)st.want, st.requested, ps.starting, ps.idle, ps.leased, ps.stopping,
+            ps.waiting);
+        for (struct request *q = n->s->requests; q; q = q->hh.next)
+            fprintf(stderr, "    request %u: %u left at node id %d, up %d avoid %d\n", q->number,
+                    q->left, sched_node_id(n->s, q->node)[0],
+                    index_by_id(sched_node_id(n->s, q->node)), n->s->cluster.node[q->node].avoid);
+        for (int c = 0; c < CLIENTS; c++)
+            for (int k = 0; k < CLASSES; k++)
+                fprintf(stderr, "    client %d class %d todo %u holds %u\n", c, k,
+                        n->cli[c].todo[k], n->cli[c].count[k]);
+    }
+}
+
+/* Runs a seed; NULL, or what went wrong. */
+static const char *run(uint64_t seed)
+{
+    const char *bad;
+
+    w = calloc(1, sizeof *w);
+    prng_seed(&w->p, seed);
+    for (int i = 0; i < NODES; i++)
+        node_start(&w->node[i]);
+    push((struct event){.at = 20 * MS, .what = EV_CHAOS, .node = -1});
+    while (w->n && !w->bad) {
+        struct event e = pop();
+        struct sim_node *n;
+        int64_t next;
+        w->now = e.at;
+        if (w->now > GIVE_UP) {
+            fail("work was never done, or something was never given back");
+            break;
+        }
+        if (e.node < 0) {
+            chaos();
+            continue;
+        }
+        n = &w->node[e.node];
+        if (!n->up || n->life != e.life)
+            continue;
+        if (e.what == EV_TICK && e.at >= n->tick_at)
+            n->tick_at = INT64_MAX;
+        node_event(n, &e);
+        next = sched_tick(n->s, w->now);
+        if (next <= w->now)
+            fail("a tick asks for itself");
+        if (next < n->tick_at) {
+            n->tick_at = next;
+            push((struct event){.at = next, .what = EV_TICK, .node = e.node, .life = n->life});
+        }
+        publish(n);
+        if (!sched_check(n->s))
+            fail("the accounts of a node do not agree");
+        if (++w->events % 64 == 0 && w->now > CHAOS_UNTIL && all_done())
+            break;
+    }
+    if (!w->bad && !all_done())
+        fail("all is quiet, but work is left, or something was not given back");
+    if (w->bad && getenv("SCHED_SIM_SHOW"))
+        show();
+    bad = w->bad;
+    for (int i = 0; i < NODES; i++)
+        sched_free(w->node[i].s);
+    free(w->heap);
+    free(w);
+    return bad;
+}
+
+static uint64_t env_number(const char *name, uint64_t fallback)
+{
+    const char *s = getenv(name);
+
+    return s ? strtoull(s, NULL, 10) : fallback;
+}
+
+/* Clusters that suffer kills, breaks and delays do all their work, keep their accounts, and never
+ * grant a worker twice. */
+Test(sched_sim, seeds)
+{
+    uint64_t first = env_number("SCHED_SIM_SEED", 1), n = env_number("SCHED_SIM_SEEDS", 1000);
+
+    sched_planted = 0;
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        const char *bad = run(seed);
+        cr_assert_null(bad, "seed %llu: %s (SCHED_SIM_SEED=%llu SCHED_SIM_SEEDS=1 runs it again)",
+                       (unsigned long long)seed, bad, (unsigned long long)seed);
+    }
+}
+
+/* Each planted bug is found within fifty seeds. */
+Test(sched_sim, planted)
+{
+    static const char *const names[] = {"", "leak", "double grant", "lost demand", "missed death"};
+
+    for (int bug = PLANT_LEAK; bug <= PLANT_MISSED_DEATH; bug++) {
+        const char *bad = NULL;
+        sched_planted = (enum sched_plant)bug;
+        for (uint64_t seed = 1; seed <= 50 && !bad; seed++)
+            bad = run(seed);
+        cr_assert_not_null(bad, "planted bug not found: %s", names[bug]);
+    }
+    sched_planted = 0;
+}
