@@ -266,7 +266,8 @@ int rpc_stream_send_ref(struct rpc_stream *st, const void *data, size_t size,
 void rpc_stream_half_close(struct rpc_stream *st);
 /* Server: ends the stream after what is queued was sent; err NULL: success. */
 void rpc_stream_finish(struct rpc_stream *st, const struct raia_error *err);
-/* Ends it now, from either side; queued messages are dropped; on_close gets -CANCELED. */
+/* Ends it now, from either side; queued messages are dropped; on_close gets -CANCELED here, at the
+ * other end -CANCELED (a server's) or -UNAVAILABLE (a client's). */
 void rpc_stream_cancel(struct rpc_stream *st);
 
 /* Stops and restarts on_message (a callback under way ends). A paused stream fills its window
