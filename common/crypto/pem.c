@@ -1,0 +1,161 @@
+/*
+ * PEM texts: in, out, and reading what a certificate says.
+ */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "crypto/crypto_ssl.h"
+
+int crypto_fail__(struct raia_error *e, int code, const char *what)
+{
+    unsigned long last = ERR_peek_last_error();
+    const char *why = last ? ERR_reason_error_string(last) : NULL;
+    if (last && ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
+        code = RAIA_ERR_NOMEM;
+    ERR_clear_error();
+    return err_set(e, code, "%s%s%s", what, why ? ": " : "", why ? why : "");
+}
+
+void crypto_pem_done(void *p)
+{
+    struct crypto_pem *pem = p;
+    if (!pem)
+        return;
+    if (pem->key)
+        crypto_wipe(pem->key, strlen(pem->key));
+    mem_free(STEAL(pem->key));
+    mem_free(STEAL(pem->cert));
+}
+
+static char *bio_text(BIO *b)
+{
+    char *data = NULL;
+    long n = BIO_get_mem_data(b, &data);
+    return n > 0 ? mem_strndup(data, (size_t)n) : NULL;
+}
+
+int crypto_to_pem__(X509 *cert, EVP_PKEY *key, struct crypto_pem *ret_pem, struct raia_error *e)
+{
+    _cleanup_(crypto_pem_done) struct crypto_pem pem = {0};
+    _cleanup_(BIO_freep) BIO *c = BIO_new(BIO_s_mem());
+    _cleanup_(BIO_freep) BIO *k = BIO_new(BIO_s_secmem());
+    if (!c || !k || PEM_write_bio_X509(c, cert) != 1 ||
+        (key && PEM_write_bio_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) != 1))
+        return crypto_fail__(e, RAIA_ERR_INTERNAL, "write a certificate as PEM");
+    pem.cert = bio_text(c);
+    pem.key = key ? bio_text(k) : NULL;
+    if (!pem.cert || (key && !pem.key))
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory while writing PEM");
+    *ret_pem = (struct crypto_pem){STEAL(pem.cert), STEAL(pem.key)};
+    return 0;
+}
+
+/* Refuses to ask a terminal for a passphrase, which is OpenSSL's default. */
+static int no_passphrase(char *buf, int size, int rwflag, void *arg)
+{
+    (void)buf, (void)size, (void)rwflag, (void)arg;
+    return -1;
+}
+
+int crypto_read_cert__(const char *pem, X509 **ret_cert, struct raia_error *e)
+{
+    _cleanup_(BIO_freep) BIO *b = BIO_new_mem_buf(pem, -1);
+    X509 *cert = b ? PEM_read_bio_X509(b, NULL, no_passphrase, NULL) : NULL;
+    if (!cert)
+        return crypto_fail__(e, RAIA_ERR_INVALID, "read a certificate from PEM");
+    *ret_cert = cert;
+    return 0;
+}
+
+int crypto_ca_load(const char *cert_pem, const char *key_pem, struct crypto_ca **ret_ca,
+                   struct raia_error *e)
+{
+    _cleanup_(X509_freep) X509 *cert = NULL;
+    int r = crypto_read_cert__(cert_pem, &cert, e);
+    if (r < 0)
+        return r;
+    if (X509_check_ca(cert) != 1)
+        return err_set(e, RAIA_ERR_INVALID, "the certificate is not one of an authority");
+    _cleanup_(BIO_freep) BIO *b = BIO_new_mem_buf(key_pem, -1);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *key =
+        b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+    if (!key)
+        return crypto_fail__(e, RAIA_ERR_INVALID, "read the authority's private key from PEM");
+    if (X509_check_private_key(cert, key) != 1)
+        return crypto_fail__(e, RAIA_ERR_INVALID, "the private key is not the certificate's");
+    struct crypto_ca *ca = mem_new(struct crypto_ca);
+    if (!ca)
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory while loading an authority");
+    ca->cert = STEAL(cert);
+    ca->key = STEAL(key);
+    *ret_ca = ca;
+    return 0;
+}
+
+int crypto_ca_pem(const struct crypto_ca *ca, struct crypto_pem *ret_pem, struct raia_error *e)
+{
+    return crypto_to_pem__(ca->cert, ca->key, ret_pem, e);
+}
+
+static int64_t unix_seconds(const ASN1_TIME *t)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+int crypto_cert_read(const char *cert_pem, struct crypto_cert_info *ret_info, struct raia_error *e)
+{
+    _cleanup_(X509_freep) X509 *cert = NULL;
+    int r = crypto_read_cert__(cert_pem, &cert, e);
+    if (r < 0)
+        return r;
+    struct crypto_cert_info info = {
+        .not_before_unix_s = unix_seconds(X509_get0_notBefore(cert)),
+        .not_after_unix_s = unix_seconds(X509_get0_notAfter(cert)),
+        .is_ca = X509_check_ca(cert) == 1,
+    };
+    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, info.cn, sizeof info.cn);
+    unsigned char digest[CRYPTO_SHA256_SIZE];
+    if (X509_digest(cert, EVP_sha256(), digest, NULL) != 1)
+        return crypto_fail__(e, RAIA_ERR_INTERNAL, "digest a certificate");
+    crypto_hex(digest, sizeof digest, info.sha256);
+    *ret_info = info;
+    return 0;
+}
+
+static int verify(X509_STORE *store, X509_STORE_CTX *ctx, X509 *ca, X509 *cert, const char *host,
+                  int64_t now_s, struct raia_error *e)
+{
+    if (!store || !ctx || X509_STORE_add_cert(store, ca) != 1 ||
+        X509_STORE_CTX_init(ctx, store, cert, NULL) != 1)
+        return crypto_fail__(e, RAIA_ERR_NOMEM, "verify a certificate");
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
+    if (X509_verify_cert(ctx) != 1) {
+        ERR_clear_error();
+        return err_set(e, RAIA_ERR_PERMISSION, "the certificate is not valid: %s",
+                       X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+    }
+    if (host && X509_check_ip_asc(cert, host, 0) != 1 &&
+        X509_check_host(cert, host, 0, 0, NULL) != 1)
+        return err_set(e, RAIA_ERR_PERMISSION, "the certificate is not for host '%s'", host);
+    return 0;
+}
+
+int crypto_cert_verify(const char *ca_cert_pem, const char *cert_pem, const char *host,
+                       int64_t now_s, struct raia_error *e)
+{
+    _cleanup_(X509_freep) X509 *ca = NULL, *cert = NULL;
+    int r = crypto_read_cert__(ca_cert_pem, &ca, e);
+    if (r == 0)
+        r = crypto_read_cert__(cert_pem, &cert, e);
+    if (r < 0)
+        return r;
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    r = verify(store, ctx, ca, cert, host, now_s, e);
+    X509_STORE_CTX_free(ctx);
+    X509_STORE_free(store);
+    return r;
+}
