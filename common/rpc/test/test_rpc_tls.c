@@ -1,0 +1,161 @@
+/*
+ * Mutual TLS: who may talk to whom, and what the server learns. The certificates are made anew by
+ * the openssl program in a folder that goes when the test ends.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+TestSuite(tls, .timeout = 100);
+
+static char dir[] = "/tmp/raia-test-tls-XXXXXX";
+
+static void sh(const char *fmt, const char *a, const char *b)
+{
+    char cmd[1024], body[800];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(body, sizeof body, fmt, a, b, b, b, b);
+#pragma GCC diagnostic pop
+    snprintf(cmd, sizeof cmd, "cd %s && { %s; } >log 2>&1", dir, body);
+    cr_assert_eq(system(cmd), 0, "failed: %s", cmd);
+}
+
+static char *slurp(const char *name)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "re");
+    cr_assert(f, "%s", path);
+    char *p = mem_zalloc(20000);
+    cr_assert_gt(fread(p, 1, 19999, f), 0);
+    fclose(f);
+    return p;
+}
+
+/* A CA "a" or "b", and a node with names, signed by it. */
+static void make_ca(const char *ca)
+{
+    sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+       "-subj /CN=ca-%1$s -keyout %1$s.key -out %1$s.pem",
+       ca, "");
+}
+
+static void make_node(const char *ca, const char *node)
+{
+    sh("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%2$s "
+       "-keyout %2$s.key -out %2$s.csr && "
+       "printf 'subjectAltName=DNS:%2$s.raia,IP:127.0.0.1' >ext && "
+       "openssl x509 -req -in %2$s.csr -CA %1$s.pem -CAkey %1$s.key -CAcreateserial -days 2 "
+       "-extfile ext -out %2$s.pem",
+       ca, node);
+}
+
+static struct rpc_tls load(const char *ca, const char *node)
+{
+    char name[64];
+    struct rpc_tls t = {0};
+    snprintf(name, sizeof name, "%s.pem", ca);
+    t.ca_pem = slurp(name);
+    if (node) {
+        snprintf(name, sizeof name, "%s.pem", node);
+        t.cert_pem = slurp(name);
+        snprintf(name, sizeof name, "%s.key", node);
+        t.key_pem = slurp(name);
+    }
+    return t;
+}
+
+static void unload(struct rpc_tls *t)
+{
+    mem_free((char *)(uintptr_t)t->ca_pem);
+    mem_free((char *)(uintptr_t)t->cert_pem);
+    mem_free((char *)(uintptr_t)t->key_pem);
+}
+
+static char seen_cn[64], seen_san[64];
+
+static void serve_who(void *arg, struct rpc_request *q, const void *data, size_t size)
+{
+    (void)arg, (void)data, (void)size;
+    const struct rpc_peer *p = rpc_request_peer(q);
+    snprintf(seen_cn, sizeof seen_cn, "%s", p->common_name ? p->common_name : "(none)");
+    snprintf(seen_san, sizeof seen_san, "%s", p->n_sans ? p->sans[0] : "(none)");
+    rpc_reply(q, "ok", 2);
+}
+
+static int try_call(const struct rpc_tls *server, const struct rpc_tls *client,
+                    const char *tls_name)
+{
+    struct fix f = {0};
+    struct result res;
+    struct raia_error e = {0};
+    struct rpc_server_opts so = {.tls = server};
+    struct rpc_channel_opts co = {.tls = client, .tls_name = tls_name};
+    fix_listen(&f, "127.0.0.1", &so);
+    cr_assert_eq(rpc_server_unary(f.server, ECHO, serve_who, NULL, NULL, &e), 0);
+    fix_connect(&f, &co);
+    int r = call_wait(&f, &res, ECHO, "x", 1, 20000);
+    if (r < 0)
+        cr_assert_not(res.e.maybe_executed && r != -RAIA_ERR_UNAVAILABLE, "%s", res.e.text);
+    fix_end(&f);
+    return r;
+}
+
+/* Only peers of one CA can talk, each way; the server learns the client's names; no certificate, a
+ * stranger's, the wrong name and plaintext are all refused with UNAVAILABLE, in time. */
+Test(tls, who_may_talk)
+{
+    cr_assert(mkdtemp(dir));
+    make_ca("a");
+    make_ca("b");
+    make_node("a", "server");
+    make_node("a", "node1");
+    make_node("b", "stranger");
+    struct rpc_tls server = load("a", "server"), node1 = load("a", "node1"),
+                   stranger = load("b", "stranger"), bare = load("a", NULL),
+                   intruder = load("a", "stranger");
+
+    cr_assert_eq(try_call(&server, &node1, NULL), 0);
+    cr_assert_str_eq(seen_cn, "node1");
+    cr_assert_str_eq(seen_san, "node1.raia");
+    cr_assert_eq(try_call(&server, &node1, "server.raia"), 0);
+
+    seen_cn[0] = 0;
+    cr_assert_eq(try_call(&server, &stranger, NULL), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(try_call(&server, &intruder, NULL), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(try_call(&server, &bare, NULL), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(try_call(&stranger, &node1, NULL), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(try_call(&server, &node1, "other.raia"), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(try_call(&server, NULL, NULL), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_str_eq(seen_cn, "", "the handler ran for someone who was refused");
+
+    unload(&server);
+    unload(&node1);
+    unload(&stranger);
+    unload(&bare);
+    unload(&intruder);
+    sh("rm -f -- *.pem *.key *.csr *.srl ext log; rmdir %s%s", dir, "");
+}
+
+/* TLS material that is no such thing is refused where it is given, or the call fails; nothing
+ * crashes. */
+Test(tls, nonsense)
+{
+    struct loop *loop;
+    struct raia_error e = {0};
+    struct rpc_server *s;
+    struct rpc_tls bad = {"no", "such", "thing"}, half = {.ca_pem = "x"};
+    struct rpc_server_opts so = {.tls = &bad}, ho = {.tls = &half};
+    bool gone = false;
+    cr_assert_eq(loop_new(&loop, &e), 0);
+    cr_assert_eq(rpc_server_new(loop, &ho, &s, &e), -RAIA_ERR_INVALID);
+    cr_assert_eq(rpc_server_new(loop, &so, &s, &e), 0);
+    cr_assert_lt(rpc_server_listen(s, "127.0.0.1", 0, NULL, &e), 0);
+    cr_assert(strstr(e.text, "TLS"));
+    rpc_server_shutdown(s, 0, fix_set__, &gone);
+    while (!gone)
+        loop_run_once(loop, 1000);
+    cr_assert_eq(loop_free(loop), 0);
+}
