@@ -15,15 +15,15 @@
 #define SEQ_CST __ATOMIC_SEQ_CST
 
 #ifdef RING_MODEL
-#include "ring_model.h"
-#define RA_LOAD(p, order)             ((__typeof__(*(p)))model_load(p, sizeof *(p), order, __func__, #p))
+#include "base/test/ring_model.h"
+#define RA_LOAD(p, order)             model_load(p, sizeof *(p), __func__, #p)
 #define RA_STORE(p, v, order)         model_store(p, sizeof *(p), v, order, __func__, #p)
-#define RA_XCHG(p, v)                 ((__typeof__(*(p)))model_xchg(p, sizeof *(p), v, __func__, #p))
-#define RA_OR(p, v)                   model_or(p, sizeof *(p), v, __func__, #p)
-#define RA_AND(p, v)                  model_and(p, sizeof *(p), v, __func__, #p)
-#define RA_CAS(p, from, to)           ((__typeof__(*(p)))model_cas(p, sizeof *(p), from, to, __func__, #p))
+#define RA_XCHG(p, v)                 model_rmw(p, sizeof *(p), MODEL_XCHG, v, 0, __func__, #p)
+#define RA_OR(p, v)                   model_rmw(p, sizeof *(p), MODEL_OR, v, 0, __func__, #p)
+#define RA_AND(p, v)                  model_rmw(p, sizeof *(p), MODEL_AND, v, 0, __func__, #p)
+#define RA_CAS(p, from, to)           model_rmw(p, sizeof *(p), MODEL_CAS, to, from, __func__, #p)
 #define RA_PAUSE()                    model_pause()
-#define RA_FUTEX_WAIT(p, v, deadline) model_futex_wait(p, v, deadline)
+#define RA_FUTEX_WAIT(p, v, deadline) ((void)(deadline), model_futex_wait(p, v))
 #define RA_FUTEX_WAKE(p)              model_futex_wake(p, __func__)
 #define RA_EVENTFD_WRITE(fd)          model_eventfd_write(fd)
 #define RA_EVENTFD_CLEAR(fd)          model_eventfd_clear(fd)
