@@ -72,7 +72,8 @@ void metrics_free(struct metrics *m);
 int metrics_render(struct metrics *m, struct buf *b);
 
 /*
- * m is zeroed; registry NULL: only count; values: as many as the desc has labels (NULL if none).
+ * m is zeroed (one that failed is ended first); registry NULL: only count; values: as many as the
+ * desc has labels (NULL if none).
  */
 int metric_init(struct metric *m, struct metrics *registry, const struct metric_desc *desc,
                 const char *const *values, struct raia_error *e);

@@ -142,6 +142,7 @@ Test(metrics, refused)
     cr_assert(strstr(render(), REFUSED("1")));
     cr_assert_null(strstr(render(), "kind=\"c\""));
     metric_fini(&a);
+    metric_fini(&twin);
     cr_assert_eq(metric_init(&twin, reg, &counter_desc, (const char *[]){"a", "n"}, &e), -0, "%s",
                  e.text);
     metric_fini(&b);
