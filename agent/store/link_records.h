@@ -18,9 +18,10 @@
  *     FREE (hard)      nobody refers to the object any more: drop the copy, fail who waits for it,
  *                      pass it on to those who had copies from you
  *     FREE (soft)      nobody will tell you of its end: drop the copy once no one reads it, pass on
- *     COPY_FREED       from B to A: my copy is gone; the nodes named had theirs from me: they are
- *                      yours now
- *     LOST             to the owner's node: the primary copy is gone, tell the owner
+ *     FREED            acknowledges FREEs with STORE_FREE_ACK, in order; those that were not when
+ * the link ended are sent again, until the node has them or is dead COPY_FREED       from B to A:
+ * my copy is gone; the nodes named had theirs from me: they are yours now LOST             to the
+ * owner's node: the primary copy is gone, tell the owner
  *
  * When a link ends, each side forgets what the other has of it, and drops its own copies that came
  * over it as if told FREE (soft): so a record lost with the link never leaks memory.
@@ -45,6 +46,7 @@ enum store_link_type {
     STORE_LINK_FREE,         /* struct store_link_free */
     STORE_LINK_COPY_FREED,   /* struct store_link_copy_freed + nnodes x u8[16] */
     STORE_LINK_LOST,         /* struct store_link_lost */
+    STORE_LINK_FREED,        /* struct store_link_freed */
     STORE_LINK_END = 0x110,  /* one past the last that is the store's */
 };
 
@@ -87,9 +89,15 @@ struct store_link_failed {
 
 struct store_link_free {
     uint8_t object[28];
-    uint32_t flags; /* STORE_FREE_SOFT */
+    uint32_t flags; /* STORE_FREE_* */
 };
 #define STORE_FREE_SOFT 1u
+#define STORE_FREE_ACK  2u /* answer with FREED; never with SOFT */
+
+struct store_link_freed {
+    uint32_t count; /* FREEs with STORE_FREE_ACK that arrived since the last of these */
+    uint32_t reserved;
+};
 
 struct store_link_copy_freed {
     uint8_t object[28];

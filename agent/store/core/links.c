@@ -1,0 +1,197 @@
+/*
+ * Records of other nodes' stores (store/link_records.h), checked and handed on.
+ */
+#include <string.h>
+
+#include "store/core/state.h"
+
+static int handle_free(struct store_core *core, struct store_peer *peer,
+                       const struct store_link_free *r)
+{
+    struct store_object *o;
+    struct object_id id;
+
+    memcpy(id.bytes, r->object, sizeof id.bytes);
+    if (r->flags & ~(STORE_FREE_SOFT | STORE_FREE_ACK))
+        return -RAIA_ERR_PROTOCOL;
+    o = store_object_find__(core, &id);
+    if (r->flags & STORE_FREE_ACK) {
+        peer->acks++;
+        if (!list_linked(&peer->to_ack))
+            list_add_tail(&core->to_ack, &peer->to_ack);
+    }
+    if (r->flags & STORE_FREE_SOFT) {
+        if (!o || !o->copied || !node_id_equal(&o->source, &peer->node))
+            return 0; /* not the copy that came from there */
+        o->copied = false;
+        store_object_soften__(core, o);
+        return 0;
+    }
+    store_tomb_set__(core, &id, STORE_TOMB_FREED, NULL);
+    if (o)
+        store_object_free__(core, o, -RAIA_ERR_OBJECT_LOST, "the object was freed by its owner");
+    return 0;
+}
+
+/* The peer's copy is gone; what it passed on is ours to look after, or our source's. */
+static void handle_copy_freed(struct store_core *core, struct store_peer *peer,
+                              const struct object_id *id, const struct node_id *nodes, uint32_t n)
+{
+    struct store_object *o = store_object_find__(core, id);
+    const struct store_tomb *t = o ? NULL : store_tomb_find__(core, id);
+    struct store_link_copy_freed up = {.nnodes = n};
+    struct store_peer *parent;
+
+    if (o)
+        store_forward_remove__(o, &peer->node);
+    if (!n)
+        return;
+    if (o && !o->freed) {
+        for (uint32_t i = 0; i < n; i++)
+            if (node_id_equal(&nodes[i], &core->node) || store_forward_add__(o, &nodes[i]) < 0)
+                store_peer_send_soft__(core, &nodes[i], id, STORE_FREE_SOFT);
+        return;
+    }
+    if (t && t->kind == STORE_TOMB_MOVED) {
+        parent = store_peer_get__(core, &t->parent);
+        memcpy(up.object, id->bytes, sizeof up.object);
+        if (parent && store_peer_send__(core, parent, STORE_LINK_COPY_FREED, &up, sizeof up, nodes,
+                                        n * sizeof *nodes) == 0)
+            return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        store_peer_send_soft__(core, &nodes[i], id,
+                               o || (t && t->kind == STORE_TOMB_FREED) ? 0 : STORE_FREE_SOFT);
+}
+
+static int copy_freed(struct store_core *core, struct store_peer *peer,
+                      const struct store_link_copy_freed *r, const void *data, size_t data_size)
+{
+    struct object_id id;
+    struct node_id *nodes;
+
+    if (r->nnodes > STORE_LINK_NODES_MAX || data_size != r->nnodes * sizeof *nodes)
+        return -RAIA_ERR_PROTOCOL;
+    memcpy(id.bytes, r->object, sizeof id.bytes);
+    nodes = mem_alloc(data_size);
+    if (!nodes)
+        return -RAIA_ERR_NOMEM;
+    if (data_size)
+        memcpy(nodes, data, data_size);
+    handle_copy_freed(core, peer, &id, nodes, r->nnodes);
+    mem_free(nodes);
+    return 0;
+}
+
+static int lost(struct store_core *core, struct store_peer *peer, const struct store_link_lost *r)
+{
+    struct record_address owner;
+    struct object_id id;
+
+    memcpy(id.bytes, r->object, sizeof id.bytes);
+    memcpy(&owner, r->owner, sizeof owner);
+    if (memcmp(owner.node, core->node.bytes, sizeof owner.node) != 0)
+        return 0; /* not our process: it is not passed on again */
+    if (r->status >= 0 || r->status < -RAIA_ERR_MAX)
+        return -RAIA_ERR_PROTOCOL;
+    store_lost__(core, &id, &owner, r->status, &peer->node);
+    return 0;
+}
+
+union any_head {
+    struct store_link_pull pull;
+    struct store_link_offer offer;
+    struct store_link_credit credit;
+    struct store_link_chunk chunk;
+    struct store_link_failed failed;
+    struct store_link_free free;
+    struct store_link_copy_freed copy_freed;
+    struct store_link_lost lost;
+    struct store_link_freed freed;
+};
+
+static size_t size_of(uint16_t type)
+{
+    static const uint8_t sizes[] = {
+        [STORE_LINK_PULL - STORE_LINK_FIRST] = sizeof(struct store_link_pull),
+        [STORE_LINK_OFFER - STORE_LINK_FIRST] = sizeof(struct store_link_offer),
+        [STORE_LINK_CREDIT - STORE_LINK_FIRST] = sizeof(struct store_link_credit),
+        [STORE_LINK_CHUNK - STORE_LINK_FIRST] = sizeof(struct store_link_chunk),
+        [STORE_LINK_PULL_FAILED - STORE_LINK_FIRST] = sizeof(struct store_link_failed),
+        [STORE_LINK_PULL_CANCEL - STORE_LINK_FIRST] = sizeof(struct store_link_pull),
+        [STORE_LINK_FREE - STORE_LINK_FIRST] = sizeof(struct store_link_free),
+        [STORE_LINK_COPY_FREED - STORE_LINK_FIRST] = sizeof(struct store_link_copy_freed),
+        [STORE_LINK_LOST - STORE_LINK_FIRST] = sizeof(struct store_link_lost),
+        [STORE_LINK_FREED - STORE_LINK_FIRST] = sizeof(struct store_link_freed),
+    };
+
+    if (type < STORE_LINK_FIRST || type - STORE_LINK_FIRST >= (int)sizeof sizes)
+        return 0;
+    return sizes[type - STORE_LINK_FIRST];
+}
+
+static int dispatch(struct store_core *core, struct store_peer *peer, uint16_t type,
+                    const union any_head *h, const void *data, size_t data_size)
+{
+    bool has_data = type == STORE_LINK_CHUNK || type == STORE_LINK_COPY_FREED;
+
+    if (data_size && !has_data)
+        return -RAIA_ERR_PROTOCOL;
+    switch (type) {
+    case STORE_LINK_PULL:
+        store_serve_pull__(core, peer, &h->pull);
+        return 0;
+    case STORE_LINK_OFFER:
+        return store_pull_offer__(core, peer, &h->offer);
+    case STORE_LINK_CREDIT:
+        return store_serve_credit__(core, peer, &h->credit);
+    case STORE_LINK_CHUNK:
+        if (!data_size || data_size != h->chunk.size || data_size > STORE_CHUNK_MAX)
+            return -RAIA_ERR_PROTOCOL;
+        return store_pull_chunk__(core, peer, &h->chunk, data);
+    case STORE_LINK_PULL_FAILED:
+        store_pull_refused__(core, peer, &h->failed);
+        return 0;
+    case STORE_LINK_PULL_CANCEL:
+        store_serve_cancel__(core, peer, &h->pull);
+        return 0;
+    case STORE_LINK_FREE:
+        return handle_free(core, peer, &h->free);
+    case STORE_LINK_COPY_FREED:
+        return copy_freed(core, peer, &h->copy_freed, data, data_size);
+    case STORE_LINK_LOST:
+        return lost(core, peer, &h->lost);
+    case STORE_LINK_FREED:
+        store_peer_freed__(core, peer, h->freed.count);
+        return 0;
+    default:
+        return -RAIA_ERR_PROTOCOL;
+    }
+}
+
+int store_core_link_record(struct store_core *core, int64_t now, const uint8_t node[16],
+                           uint16_t type, const void *head, size_t head_size, const void *data,
+                           size_t data_size)
+{
+    size_t size = size_of(type);
+    struct store_peer *peer;
+    union any_head h;
+    struct node_id id;
+    int r;
+
+    core->now = now;
+    memcpy(id.bytes, node, sizeof id.bytes);
+    if (!size || head_size < size || (head_size > size && data))
+        return -RAIA_ERR_PROTOCOL;
+    memcpy(&h, head, size);
+    if (head_size > size) { /* in one piece */
+        data = (const uint8_t *)head + size;
+        data_size = head_size - size;
+    }
+    peer = store_peer_get__(core, &id);
+    if (!peer)
+        return -RAIA_ERR_NOMEM;
+    r = dispatch(core, peer, type, &h, data, data_size);
+    store_run__(core);
+    return r;
+}
