@@ -1,0 +1,49 @@
+# Shared by the end-to-end tests: a state folder of the test's own, and an end that leaves nothing.
+# Source it with $1 = the folder of the programs.
+set -euo pipefail
+export LC_ALL=C
+bin=$1
+export PATH=$bin:$PATH
+work=$(mktemp -d /tmp/raia-e2e-XXXXXX)
+export RAIA_STATE_DIR=$work/state
+
+finish() {
+    local status=$?
+    [ $status -eq 0 ] || show_logs
+    raia down --all >/dev/null 2>&1 || true
+    rm -rf "$work"
+    exit $status
+}
+trap finish EXIT
+
+show_logs() {
+    local f
+    for f in $(find "$RAIA_STATE_DIR" -name '*.log' -o -name '*.out' -o -name '*.err' 2>/dev/null | sort); do
+        [ -s "$f" ] && { echo "---- ${f#"$work"/}"; tail -n 25 "$f"; }
+    done >&2
+}
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# Processes whose environment or command line names this test's state folder.
+leftovers() {
+    local p
+    for p in /proc/[0-9]*; do
+        if tr '\0' '\n' 2>/dev/null <"$p/environ" | grep -q "$RAIA_STATE_DIR/" || tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -q "$RAIA_STATE_DIR/"; then
+            echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)"
+        fi
+    done
+}
+
+# Waits until a command succeeds: until SECONDS command ...
+until_ok() {
+    local end=$((SECONDS + $1))
+    shift
+    while ! "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
