@@ -11,7 +11,9 @@
 #error "RAIA_VERSION comes from the build"
 #endif
 
-static const struct verb *const verbs[] = {&verb_up, &verb_down};
+static const struct verb *const verbs[] = {
+    &verb_up, &verb_down, &verb_status, &verb_job, &verb_list, &verb_get,
+};
 
 #define NVERBS (sizeof verbs / sizeof *verbs)
 
