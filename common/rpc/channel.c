@@ -75,6 +75,8 @@ void rpc_channel_close(struct rpc_channel *ch, void (*done)(void *arg), void *ar
     rpc_core_cancel_all(&ch->core, RAIA_ERR_CANCELED, "the channel was closed");
     if (ch->g)
         rpc_grpc_channel_close(ch);
+    else
+        rpc_mem_unwatch(ch);
     rpc_core_unref(&ch->core);
 }
 
@@ -95,15 +97,17 @@ struct rpc_stream *rpc_channel_open(struct rpc_channel *ch, const char *method,
 
 void rpc_channel_connect(struct rpc_channel *ch)
 {
-    if (ch->g && !ch->closing)
+    if (ch->closing)
+        return;
+    if (ch->g)
         rpc_grpc_channel_connect(ch);
+    else
+        rpc_mem_want(ch);
 }
 
 enum rpc_state rpc_channel_state(const struct rpc_channel *ch)
 {
-    if (ch->mem_name)
-        return rpc_mem_exists(ch->mem_name) ? RPC_READY : RPC_FAILED;
-    return rpc_grpc_channel_state(ch);
+    return ch->g ? rpc_grpc_channel_state(ch) : rpc_mem_state(ch);
 }
 
 void rpc_channel_on_state(struct rpc_channel *ch, void (*fn)(void *arg, enum rpc_state st),
@@ -115,4 +119,6 @@ void rpc_channel_on_state(struct rpc_channel *ch, void (*fn)(void *arg, enum rpc
     ch->on_state_arg = arg;
     if (fn && ch->g)
         rpc_grpc_channel_watch(ch);
+    else if (fn)
+        rpc_mem_watch(ch);
 }

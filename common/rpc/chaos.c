@@ -90,13 +90,14 @@ struct rpc_chaos_fate rpc_chaos_draw(const char *method)
     return f;
 }
 
-bool rpc_chaos_draw_message(const char *method)
+/* For streams: the opening is the request, each message received a reply. */
+bool rpc_chaos_draw_stream(const char *method, bool reply)
 {
     if (!atomic_load_explicit(&armed, memory_order_relaxed))
         return false;
     pthread_mutex_lock(&lock);
     struct rule *r = find(method);
-    bool drop = r && inject(r, r->reply_percent);
+    bool drop = r && inject(r, reply ? r->reply_percent : r->request_percent);
     pthread_mutex_unlock(&lock);
     return drop;
 }

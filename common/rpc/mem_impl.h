@@ -15,16 +15,20 @@ struct mem_end {
 
 struct mem_pair {
     pthread_mutex_t lock;   /* guards both streams' locked fields and the pointers below */
-    atomic_uint refs;       /* each end, and the listener's backlog */
+    atomic_uint refs;       /* each end, and the list that it is in */
     struct mem_end *client; /* NULL: gone */
     struct mem_end *server; /* NULL: not accepted yet, or gone */
-    struct mem_pair *next;  /* the listener's backlog */
+    struct mem_pair *next;  /* the listener's backlog, or those that wait for one */
+    char *name;             /* waiting for a server of that name; NULL: not waiting */
 };
 
 extern const struct rpc_wire rpc_mem_wire;
 
 void rpc_mem_pair_unref(struct mem_pair *p);
-/* Hands a pair to the server that listens at `name`; 0, or -UNAVAILABLE. Any thread. */
-int rpc_mem_connect(const char *name, struct mem_pair *p, const char **ret_why);
+/* Hands a pair to the server that listens at `name`, or with `wait` keeps it until there is one;
+ * takes a reference if it succeeds; -UNAVAILABLE or -NOMEM. Any thread. */
+int rpc_mem_connect(const char *name, struct mem_pair *p, bool wait, const char **ret_why);
+/* The client does not wait any longer. */
+void rpc_mem_leave(struct mem_pair *p);
 
 #endif

@@ -22,6 +22,8 @@ struct mem_listener {
 static pthread_mutex_t reg_lock =
     PTHREAD_MUTEX_INITIALIZER; /* guards all of the above but name, s */
 static struct mem_listener *reg_list;
+static struct mem_pair *reg_waiting;     /* for a server that is not there yet */
+static struct rpc_channel *reg_watchers; /* that want to hear of servers */
 
 static struct mem_listener *find(const char *name)
 {
@@ -31,35 +33,155 @@ static struct mem_listener *find(const char *name)
     return l;
 }
 
-bool rpc_mem_exists(const char *name)
+/* Register locked: the pair goes to the listener's loop. */
+static void hand_over(struct mem_listener *l, struct mem_pair *p)
 {
-    pthread_mutex_lock(&reg_lock);
-    struct mem_listener *l = find(name);
-    bool live = l && l->live;
-    pthread_mutex_unlock(&reg_lock);
-    return live;
+    p->next = NULL;
+    *l->last = p;
+    l->last = &p->next;
+    l->waiting++;
+    loop_post(l->s->core.loop, &l->task);
 }
 
-int rpc_mem_connect(const char *name, struct mem_pair *p, const char **ret_why)
+int rpc_mem_connect(const char *name, struct mem_pair *p, bool wait, const char **ret_why)
 {
     int r = -RAIA_ERR_UNAVAILABLE;
     pthread_mutex_lock(&reg_lock);
     struct mem_listener *l = find(name);
-    if (!l || !l->live) {
-        *ret_why = "no server listens there";
-    } else if (l->waiting >= BACKLOG_MAX) {
+    if (l && l->live && l->waiting < BACKLOG_MAX) {
+        atomic_fetch_add(&p->refs, 1);
+        hand_over(l, p);
+        r = 0;
+    } else if (l && l->live) {
         *ret_why = "the server's backlog is full";
+    } else if (!wait) {
+        *ret_why = "no server listens there";
+    } else if (!(p->name = mem_strdup(name))) {
+        *ret_why = "out of memory";
+        r = -RAIA_ERR_NOMEM;
     } else {
-        p->next = NULL;
-        *l->last = p;
-        l->last = &p->next;
-        l->waiting++;
-        loop_post(l->s->core.loop, &l->task);
+        atomic_fetch_add(&p->refs, 1);
+        p->next = reg_waiting;
+        reg_waiting = p;
         r = 0;
     }
     pthread_mutex_unlock(&reg_lock);
     return r;
 }
+
+void rpc_mem_leave(struct mem_pair *p)
+{
+    pthread_mutex_lock(&reg_lock);
+    bool waits = p->name != NULL;
+    if (waits) {
+        struct mem_pair **at = &reg_waiting;
+        while (*at != p)
+            at = &(*at)->next;
+        *at = p->next;
+        mem_free(STEAL(p->name));
+    }
+    pthread_mutex_unlock(&reg_lock);
+    if (waits)
+        rpc_mem_pair_unref(p);
+}
+
+/* Register locked: a listener is live now; who waited for it, latest first, is turned round and
+ * goes to it. */
+static void take_waiting(struct mem_listener *l)
+{
+    struct mem_pair *mine = NULL;
+    for (struct mem_pair **at = &reg_waiting; *at;) {
+        struct mem_pair *p = *at;
+        if (strcmp(p->name, l->name) != 0) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        mem_free(STEAL(p->name));
+        p->next = mine;
+        mine = p;
+    }
+    while (mine) {
+        struct mem_pair *p = mine;
+        mine = p->next;
+        hand_over(l, p);
+    }
+}
+
+/* ---- the state of channels ---- */
+
+/* Register locked: the server `name` came or went. */
+static void tell_watchers(const char *name)
+{
+    for (struct rpc_channel *ch = reg_watchers; ch; ch = ch->mem_next)
+        if (strcmp(ch->mem_name, name) == 0)
+            loop_post(ch->core.loop, &ch->mem_task);
+}
+
+enum rpc_state rpc_mem_state(const struct rpc_channel *ch)
+{
+    if (!ch->mem_wanted)
+        return RPC_IDLE;
+    pthread_mutex_lock(&reg_lock);
+    struct mem_listener *l = find(ch->mem_name);
+    bool live = l && l->live;
+    pthread_mutex_unlock(&reg_lock);
+    return live ? RPC_READY : RPC_FAILED;
+}
+
+static void on_state_task(struct loop_task *t)
+{
+    struct rpc_channel *ch = LOOP_OF(t, struct rpc_channel, mem_task);
+    enum rpc_state now = rpc_mem_state(ch);
+    if (ch->closing) {
+        rpc_core_unref(&ch->core);
+        return;
+    }
+    bool changed = now != ch->mem_last;
+    ch->mem_last = now;
+    if (changed && ch->on_state)
+        ch->on_state(ch->on_state_arg, now);
+}
+
+void rpc_mem_want(struct rpc_channel *ch)
+{
+    if (ch->mem_wanted)
+        return;
+    ch->mem_wanted = true;
+    if (ch->mem_watching)
+        loop_post(ch->core.loop, &ch->mem_task);
+}
+
+void rpc_mem_watch(struct rpc_channel *ch)
+{
+    if (ch->mem_watching)
+        return;
+    ch->mem_watching = true;
+    ch->mem_task.fn = on_state_task;
+    ch->mem_last = rpc_mem_state(ch);
+    rpc_core_ref(&ch->core);
+    pthread_mutex_lock(&reg_lock);
+    ch->mem_next = reg_watchers;
+    reg_watchers = ch;
+    pthread_mutex_unlock(&reg_lock);
+}
+
+void rpc_mem_unwatch(struct rpc_channel *ch)
+{
+    if (!ch->mem_watching)
+        return;
+    ch->mem_watching = false;
+    pthread_mutex_lock(&reg_lock);
+    struct rpc_channel **at = &reg_watchers;
+    while (*at != ch)
+        at = &(*at)->mem_next;
+    *at = ch->mem_next;
+    pthread_mutex_unlock(&reg_lock);
+    /* The task may be pending; its last run, which sees that the channel is closing, lets go. */
+    loop_post(ch->core.loop, &ch->mem_task);
+}
+
+/* ---- servers ---- */
 
 /* The client's end learns that nothing came of it. */
 static void refuse(struct mem_pair *p, int code, const char *text)
@@ -170,8 +292,11 @@ int rpc_mem_listen(struct rpc_server *s, const char *name, struct raia_error *e)
 void rpc_mem_start(struct rpc_server *s)
 {
     pthread_mutex_lock(&reg_lock);
-    for (struct mem_listener *l = s->mem; l; l = l->next)
+    for (struct mem_listener *l = s->mem; l; l = l->next) {
         l->live = true;
+        take_waiting(l);
+        tell_watchers(l->name);
+    }
     pthread_mutex_unlock(&reg_lock);
 }
 
@@ -185,6 +310,7 @@ void rpc_mem_shutdown(struct rpc_server *s)
         *p = l->reg;
         s->mem = l->next;
         l->removed = true;
+        tell_watchers(l->name);
         loop_post(s->core.loop, &l->task);
     }
     pthread_mutex_unlock(&reg_lock);

@@ -104,6 +104,8 @@ static void mem_close(struct rpc_stream *st)
 {
     struct mem_end *end = end_of(st);
     loop_timer_stop(&end->deadline);
+    if (!st->server)
+        rpc_mem_leave(end->pair);
     pthread_mutex_lock(&end->pair->lock);
     if (st->server)
         end->pair->server = NULL;
@@ -144,7 +146,7 @@ struct rpc_stream *rpc_mem_open(struct rpc_channel *ch, char *method, uint64_t d
         return NULL;
     }
     pthread_mutex_init(&p->lock, NULL);
-    atomic_store(&p->refs, 2);
+    atomic_store(&p->refs, 1);
     p->client = end;
     end->pair = p;
     struct rpc_stream *st = &end->st;
@@ -155,10 +157,11 @@ struct rpc_stream *rpc_mem_open(struct rpc_channel *ch, char *method, uint64_t d
     if (m)
         rpc_queue_push(&st->out, m);
     st->end = unary;
-    if (rpc_mem_connect(ch->mem_name, p, &why) < 0) {
-        rpc_mem_pair_unref(p); /* the backlog's */
+    rpc_mem_want(ch);
+    int r = rpc_mem_connect(ch->mem_name, p, ch->wait_for_ready, &why);
+    if (r < 0) {
         pthread_mutex_lock(&p->lock);
-        end_closed(end, RAIA_ERR_UNAVAILABLE, why);
+        end_closed(end, -r, why);
         st->err.maybe_executed = false;
         pthread_mutex_unlock(&p->lock);
         return st;

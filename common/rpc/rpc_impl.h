@@ -203,22 +203,27 @@ extern const struct rpc_user rpc_user_request;
 /* ---- channel.c, call.c ---- */
 
 struct rpc_channel {
-    struct rpc_core core;                     /* must be first */
-    char *target;                             /* as given */
-    char *mem_name;                           /* "NAME" of "mem:NAME"; NULL: gRPC */
-    char *authorization;                      /* "Bearer TOKEN"; NULL: none */
-    struct rpc_grpc_channel *g;               /* grpc_channel.c; NULL for mem: */
-    bool wait_for_ready;                      /* as in the options */
-    bool closing;                             /* rpc_channel_close was called */
-    uint32_t max_in_flight;                   /* as in the options */
-    uint32_t max_queued;                      /* as in the options */
-    uint64_t max_queued_bytes;                /* as in the options */
-    uint32_t in_flight;                       /* unary calls on the wire */
-    uint32_t queued;                          /* calls in `waiting` */
-    uint64_t queued_bytes;                    /* their bytes */
-    struct rpc_call *waiting;                 /* oldest first */
-    struct rpc_call **waiting_last;           /* where the next is put */
-    struct rpc_call *delayed;                 /* held back by chaos */
+    struct rpc_core core;           /* must be first */
+    char *target;                   /* as given */
+    char *mem_name;                 /* "NAME" of "mem:NAME"; NULL: gRPC */
+    char *authorization;            /* "Bearer TOKEN"; NULL: none */
+    struct loop_task mem_task;      /* mem: its server came or went */
+    struct rpc_channel *mem_next;   /* mem: the register's list of watchers */
+    enum rpc_state mem_last;        /* mem: told last */
+    bool mem_wanted;                /* mem: connected, or would be if there were a server */
+    bool mem_watching;              /* mem: in the list; core is referenced */
+    struct rpc_grpc_channel *g;     /* grpc_channel.c; NULL for mem: */
+    bool wait_for_ready;            /* as in the options */
+    bool closing;                   /* rpc_channel_close was called */
+    uint32_t max_in_flight;         /* as in the options */
+    uint32_t max_queued;            /* as in the options */
+    uint64_t max_queued_bytes;      /* as in the options */
+    uint32_t in_flight;             /* unary calls on the wire */
+    uint32_t queued;                /* calls in `waiting` */
+    uint64_t queued_bytes;          /* their bytes */
+    struct rpc_call *waiting;       /* oldest first */
+    struct rpc_call **waiting_last; /* where the next is put */
+    struct rpc_call *delayed;       /* held back by chaos */
     void (*on_state)(void *, enum rpc_state); /* NULL: nobody watches */
     void *on_state_arg;                       /* for it */
     void (*done)(void *);                     /* of rpc_channel_close */
@@ -301,7 +306,10 @@ void rpc_grpc_slot_used(struct rpc_server *s);
 int rpc_mem_listen(struct rpc_server *s, const char *name, struct raia_error *e);
 void rpc_mem_start(struct rpc_server *s);
 void rpc_mem_shutdown(struct rpc_server *s);
-bool rpc_mem_exists(const char *name);
+enum rpc_state rpc_mem_state(const struct rpc_channel *ch);
+void rpc_mem_want(struct rpc_channel *ch);  /* connect: a call, or rpc_channel_connect */
+void rpc_mem_watch(struct rpc_channel *ch); /* on_state was set */
+void rpc_mem_unwatch(struct rpc_channel *ch);
 struct rpc_stream *rpc_mem_open(struct rpc_channel *ch, char *method, uint64_t deadline_ms,
                                 bool unary, struct rpc_msg *m);
 
@@ -314,7 +322,7 @@ struct rpc_chaos_fate {
 };
 
 struct rpc_chaos_fate rpc_chaos_draw(const char *method);
-/* A stream received a message: break it? */
-bool rpc_chaos_draw_message(const char *method);
+/* A stream is opened, or (reply) received a message: break it? */
+bool rpc_chaos_draw_stream(const char *method, bool reply);
 
 #endif

@@ -228,7 +228,7 @@ struct rpc_stream *rpc_stream_dead(struct rpc_core *core, int code, const char *
 
 static void public_message(struct rpc_stream *st, struct rpc_msg *m)
 {
-    if (!st->server && rpc_chaos_draw_message(st->method_name))
+    if (!st->server && rpc_chaos_draw_stream(st->method_name, true))
         rpc_stream_abort(st, RAIA_ERR_UNAVAILABLE, "chaos: a reply was dropped on purpose");
     else if (st->cbs->on_message)
         st->cbs->on_message(st->arg, st, m->data, m->size);
@@ -287,7 +287,7 @@ int rpc_stream_open(struct rpc_channel *ch, const char *method, uint64_t timeout
         return err_set(e, RAIA_ERR_SHUTDOWN, "%s to %s: the channel is closed", method, ch->target);
     uint64_t deadline = timeout_ms ? loop_now_ms(ch->core.loop) + timeout_ms : UINT64_MAX;
     struct rpc_stream *st;
-    if (rpc_chaos_draw(method).drop_request)
+    if (rpc_chaos_draw_stream(method, false))
         st = rpc_stream_dead(&ch->core, RAIA_ERR_UNAVAILABLE,
                              "chaos: the request was dropped on purpose");
     else

@@ -212,6 +212,63 @@ Test(chaos, server_killed)
     close(fds[1]);
 }
 
+/* A server that hangs (its machine gone, say) is noticed by keep-alive, long before the call's
+ * deadline. */
+Test(chaos, server_silent)
+{
+    struct fix f = {0};
+    struct raia_error e = {0};
+    struct result res = {0};
+    struct rpc_stream *st;
+    static const struct rpc_stream_cbs cbs = {count_message, NULL, NULL, note_close};
+    struct rpc_channel_opts co = {.keepalive_ms = 1000};
+    int fds[2];
+    cr_assert_eq(pipe(fds), 0);
+    pid_t pid = fork(); /* gRPC has not been started in this process yet */
+    if (pid == 0)
+        child_serve(fds[1]);
+    cr_assert_eq(read(fds[0], f.target, sizeof f.target), (ssize_t)sizeof f.target);
+    cr_assert_eq(loop_new(&f.loop, &e), 0);
+    fix_connect(&f, &co);
+    cr_assert_eq(rpc_stream_open(f.ch, STREAM, 0, &cbs, NULL, &st, &e), 0);
+    UNTIL(&f, messages, 10);
+    kill(pid, SIGSTOP);
+    rpc_call(f.ch, &res.call, HOLD, "x", 1, 600000, on_result);
+    UNTIL(&f, res.done, 1);
+    UNTIL(&f, closed, 1);
+    cr_assert_eq(res.r, -RAIA_ERR_UNAVAILABLE, "%s", res.e.text);
+    cr_assert_eq(close_error.code, RAIA_ERR_UNAVAILABLE, "%s", close_error.text);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    fix_end(&f);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* Chaos breaks streams too: when they are opened, or at a message received. */
+BOTH(chaos, streams)
+{
+    static const struct rpc_stream_cbs cbs = {count_message, NULL, NULL, note_close};
+    for (int reply = 0; reply < 2; reply++) {
+        struct fix f = {0};
+        struct raia_error e = {0};
+        struct rpc_stream *st;
+        messages = closed = 0;
+        fix_listen(&f, host, NULL);
+        cr_assert_eq(rpc_server_stream(f.server, STREAM, serve_any, NULL, NULL, &e), 0);
+        fix_connect(&f, NULL);
+        cr_assert_eq(rpc_chaos_set(reply ? "Stream=1:0:100" : "Stream=1:100:0", 1, &e), 0);
+        cr_assert_eq(rpc_stream_open(f.ch, STREAM, 0, &cbs, NULL, &st, &e), 0);
+        UNTIL(&f, closed, 1);
+        cr_assert_eq(close_error.code, RAIA_ERR_UNAVAILABLE);
+        cr_assert(strstr(close_error.text, "chaos"));
+        cr_assert_eq(messages, 0);
+        cr_assert_eq(rpc_stream_open(f.ch, STREAM, 0, &cbs, NULL, &st, &e), 0);
+        UNTIL(&f, messages, 10);
+        fix_end(&f);
+    }
+}
+
 /* ---- out of memory ---- */
 
 /* Whatever allocation of the client's and server's thread fails in a round of set-up, call, stream

@@ -390,44 +390,84 @@ static void on_state(void *arg, enum rpc_state st)
 }
 
 /* A watcher hears of the connection, of its loss, and of a failed attempt. */
-Test(unary, states)
+BOTH(unary, states)
 {
     struct fix f = {0};
-    setup_echo(&f, "127.0.0.1", NULL);
+    setup_echo(&f, host, NULL);
     cr_assert_eq(rpc_channel_state(f.ch), RPC_IDLE);
     rpc_channel_on_state(f.ch, on_state, NULL);
     rpc_channel_connect(f.ch);
     UNTIL(&f, states[RPC_READY], 1);
     cr_assert_eq(rpc_channel_state(f.ch), RPC_READY);
     fix_stop_server(&f, 0);
-    UNTIL(&f, states[RPC_IDLE], 1);
     rpc_channel_connect(f.ch);
     UNTIL(&f, states[RPC_FAILED], 1);
+    cr_assert_eq(states[RPC_READY], 1);
     fix_end(&f);
 }
 
-/* With wait_for_ready a call waits for a server that comes later. */
-Test(unary, wait_for_ready)
+/* With wait_for_ready calls wait for a server that comes later, or for their deadline. */
+BOTH(unary, wait_for_ready)
 {
     struct fix f = {0};
     struct raia_error e = {0};
-    struct result res = {0};
+    struct result res = {0}, late = {0}, gone = {0};
     struct rpc_channel_opts co = {.wait_for_ready = true};
-    fix_listen(&f, "127.0.0.1", NULL);
-    uint16_t port = (uint16_t)atoi(strrchr(f.target, ':') + 1);
+    fix_listen(&f, host, NULL);
+    uint16_t port = strncmp(host, "mem:", 4) ? (uint16_t)atoi(strrchr(f.target, ':') + 1) : 0;
     cr_assert_eq(rpc_server_start(f.server, &e), 0);
     fix_stop_server(&f, 0);
     fix_connect(&f, &co);
     rpc_channel_on_state(f.ch, on_state, NULL);
     rpc_call(f.ch, &res.call, ECHO, "x", 1, 60000, on_result);
+    rpc_call(f.ch, &late.call, ECHO, "x", 1, 100, on_result);
+    rpc_call(f.ch, &gone.call, ECHO, "x", 1, 60000, on_result);
     UNTIL(&f, states[RPC_FAILED], 1);
+    UNTIL(&f, late.done, 1);
+    cr_assert_eq(late.r, -RAIA_ERR_TIMEOUT);
+    rpc_call_cancel(&gone.call);
+    UNTIL(&f, gone.done, 1);
+    cr_assert_eq(gone.r, -RAIA_ERR_CANCELED);
     cr_assert_eq(res.done, 0);
     cr_assert_eq(rpc_server_new(f.loop, NULL, &f.server, &e), 0);
     cr_assert_eq(rpc_server_unary(f.server, ECHO, serve_echo, NULL, NULL, &e), 0);
-    cr_assert_eq(rpc_server_listen(f.server, "127.0.0.1", port, NULL, &e), 0, "%s", e.text);
+    cr_assert_eq(rpc_server_listen(f.server, host, port, NULL, &e), 0, "%s", e.text);
     cr_assert_eq(rpc_server_start(f.server, &e), 0);
     UNTIL(&f, res.done, 1);
     cr_assert_eq(res.r, 0, "%s", res.e.text);
     f.server_gone = false;
+    fix_end(&f);
+}
+
+static void close_in_callback(struct rpc_call *c, int r, const void *data, size_t size,
+                              const struct raia_error *e)
+{
+    struct result *res = LOOP_OF(c, struct result, call);
+    struct fix *f = *(struct fix **)res->data;
+    rpc_channel_close(f->ch, fix_set__, &f->channel_gone);
+    rpc_server_shutdown(f->server, 0, fix_set__, &f->server_gone);
+    res->done++;
+    res->r = r;
+    (void)data, (void)size, (void)e;
+}
+
+/* A callback may close the channel and shut the server down that it came from. */
+BOTH(unary, close_inside_callback)
+{
+    struct fix f = {0};
+    struct result res = {0}, other = {0};
+    struct fix *self = &f;
+    setup_echo(&f, host, NULL);
+    memcpy(res.data, &self, sizeof self);
+    rpc_call(f.ch, &res.call, ECHO, "x", 1, 0, close_in_callback);
+    rpc_call(f.ch, &other.call, ECHO, "x", 1, 0, on_result);
+    UNTIL(&f, res.done, 1);
+    cr_assert_eq(res.r, 0);
+    fix_wait__(&f, &f.channel_gone);
+    fix_wait__(&f, &f.server_gone);
+    cr_assert(f.channel_gone && f.server_gone);
+    cr_assert_eq(other.done, 1);
+    f.ch = NULL;
+    f.server = NULL;
     fix_end(&f);
 }
