@@ -83,10 +83,10 @@ struct storage_txn {
     size_t n_compares;                      /* how many */
     const struct storage_put *puts;         /* rows to write */
     size_t n_puts;                          /* how many */
-    const struct storage_bytes *deletes;    /* keys to remove; those that are not there are skipped */
-    size_t n_deletes;                       /* how many */
-    storage_txn_fn done;                    /* fires once */
-    struct storage_op op;                   /* private */
+    const struct storage_bytes *deletes; /* keys to remove; those that are not there are skipped */
+    size_t n_deletes;                    /* how many */
+    storage_txn_fn done;                 /* fires once */
+    struct storage_op op;                /* private */
 };
 
 struct storage_snapshot;
@@ -97,10 +97,10 @@ typedef void (*storage_snapshot_fn)(struct storage_snapshot *snap, int r, uint64
 
 struct storage_snapshot {
     struct storage_bytes prefix; /* rows whose key begins so; empty: all */
-    storage_row_fn row;          /* for each row, in order of key; the bytes live until it returns */
-    storage_snapshot_fn done;    /* fires once, after the rows */
-    struct storage_op op;        /* private */
-    struct storage_rows *rows;   /* private: what was read */
+    storage_row_fn row;        /* for each row, in order of key; the bytes live until it returns */
+    storage_snapshot_fn done;  /* fires once, after the rows */
+    struct storage_op op;      /* private */
+    struct storage_rows *rows; /* private: what was read */
 };
 
 struct storage_watch;
