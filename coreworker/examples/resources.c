@@ -1,5 +1,5 @@
 /* Custom resources: tasks say what they need, and run only where and when it is free. Needs a node
- * with the resource "license": 2 (see resources.yaml). */
+ * with the resource "license": 2 (see e2e/samples/raycluster-resources.yaml). */
 #include <stdio.h>
 #include <time.h>
 
