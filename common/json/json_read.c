@@ -356,5 +356,7 @@ int json_load(const char *path, const struct json_limits *l, struct json **ret_r
         len += (size_t)n;
     }
     int r = json_parse(text, len, l, ret_root, e);
-    return r < 0 ? err_wrap(e, "%s", path) : 0;
+    if (r < 0)
+        (void)err_wrap(e, "%s", path); /* e may be NULL, and then it does not know the code */
+    return r;
 }

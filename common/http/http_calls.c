@@ -1,0 +1,214 @@
+/*
+ * The event-driven client: libcurl's multi interface behind one epoll descriptor, which holds its
+ * sockets and a timer descriptor.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "http/http_transfer.h"
+
+#define EVENTS_MAX 32
+
+struct http_client {
+    CURLM *multi;             /* libcurl's */
+    int epoll_fd;             /* all of the below, and its sockets */
+    int timer_fd;             /* when libcurl wants to be called */
+    int wake_fd;              /* eventfd: a cancelled call is due */
+    unsigned max_calls;       /* most in flight */
+    unsigned n_calls;         /* in flight */
+    struct http_call **calls; /* max_calls slots; NULL: free */
+    bool any_canceled;        /* a slot's transfer has failure -CANCELED */
+    bool closing;             /* refuses calls */
+};
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+{
+    struct http_client *c = arg;
+    struct epoll_event ev = {.data.fd = fd};
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        curl_multi_assign(c->multi, fd, NULL);
+        return 0;
+    }
+    ev.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+    if (epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0 &&
+        epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) < 0)
+        return -1;
+    curl_multi_assign(c->multi, fd, c);
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long ms, void *arg)
+{
+    struct http_client *c = arg;
+    struct itimerspec t = {0};
+    (void)multi;
+    if (ms >= 0) { /* a zero time would disarm it */
+        t.it_value.tv_sec = ms / 1000;
+        t.it_value.tv_nsec = ms % 1000 * 1000000 + (ms == 0);
+    }
+    return timerfd_settime(c->timer_fd, 0, &t, NULL);
+}
+
+static bool watch(struct http_client *c, int fd)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+    return fd >= 0 && epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
+int http_client_new(unsigned max_calls, struct http_client **ret_client, struct raia_error *e)
+{
+    struct http_client *c = mem_new(struct http_client);
+    if (!c)
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP client");
+    c->max_calls = max_calls ? max_calls : 64;
+    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->calls = mem_calloc(c->max_calls, sizeof(struct http_call *));
+    c->multi = curl_multi_init();
+    int sys = errno;
+    if (!watch(c, c->timer_fd) || !watch(c, c->wake_fd) || !c->multi || !c->calls ||
+        curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ||
+        curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) ||
+        curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer) ||
+        curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c)) {
+        bool nomem = !c->calls || !c->multi;
+        http_client_free(c);
+        return nomem ? err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP client")
+                     : err_errno(e, sys, "make an HTTP client");
+    }
+    *ret_client = c;
+    return 0;
+}
+
+int http_client_fd(const struct http_client *c)
+{
+    return c->epoll_fd;
+}
+
+/* Takes a call out of flight and tells its owner. */
+static void finish(struct http_client *c, struct http_call *call, CURLcode code)
+{
+    _cleanup_(http_transfer_freep__) struct http_transfer *t = call->impl;
+    struct raia_error e = {0};
+    (void)http_transfer_end__(t, code, &e);
+    curl_multi_remove_handle(c->multi, t->easy);
+    for (unsigned i = 0; i < c->max_calls; i++)
+        if (c->calls[i] == call)
+            c->calls[i] = NULL;
+    c->n_calls--;
+    call->impl = NULL;
+    call->client = NULL;
+    call->done(call, &t->reply, &e, call->arg);
+}
+
+static void finish_canceled(struct http_client *c)
+{
+    uint64_t n;
+    if (!c->any_canceled)
+        return;
+    c->any_canceled = false;
+    (void)!read(c->wake_fd, &n, sizeof n);
+    for (unsigned i = 0; i < c->max_calls; i++) {
+        struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
+        if (t && t->failure == -RAIA_ERR_CANCELED)
+            finish(c, c->calls[i], CURLE_OK);
+    }
+}
+
+void http_client_step(struct http_client *c)
+{
+    struct epoll_event ev[EVENTS_MAX];
+    int running = 0, n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        if (ev[i].data.fd == c->wake_fd)
+            continue;
+        if (ev[i].data.fd == c->timer_fd) {
+            uint64_t times;
+            (void)!read(c->timer_fd, &times, sizeof times);
+            curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+            continue;
+        }
+        int what = (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                   (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                   (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+        curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
+    }
+    finish_canceled(c);
+    int left;
+    for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
+        struct http_transfer *t = NULL;
+        CURLcode code = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        for (unsigned i = 0; t && i < c->max_calls; i++) {
+            if (c->calls[i] && c->calls[i]->impl == t) {
+                finish(c, c->calls[i], code);
+                break;
+            }
+        }
+    }
+}
+
+int http_client_start(struct http_client *c, struct http_call *call, const struct http_request *rq,
+                      http_done_fn done, void *arg, struct raia_error *e)
+{
+    if (c->closing)
+        return err_set(e, RAIA_ERR_SHUTDOWN, "the HTTP client is being shut down");
+    if (c->n_calls == c->max_calls)
+        return err_set(e, RAIA_ERR_LIMIT, "%u HTTP requests are in flight", c->n_calls);
+    struct http_transfer *t = NULL;
+    int r = http_transfer_new__(rq, &t, e);
+    if (r < 0)
+        return r;
+    if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
+        http_transfer_free__(t);
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP request");
+    }
+    *call = (struct http_call){.client = c, .impl = t, .done = done, .arg = arg};
+    for (unsigned i = 0; i < c->max_calls; i++) {
+        if (!c->calls[i]) {
+            c->calls[i] = call;
+            break;
+        }
+    }
+    c->n_calls++;
+    return 0;
+}
+
+void http_client_cancel(struct http_call *call)
+{
+    struct http_transfer *t = call->impl;
+    uint64_t one = 1;
+    if (!t)
+        return;
+    t->failure = -RAIA_ERR_CANCELED;
+    call->client->any_canceled = true;
+    (void)!write(call->client->wake_fd, &one, sizeof one);
+}
+
+void http_client_free(struct http_client *c)
+{
+    if (!c)
+        return;
+    c->closing = true;
+    for (unsigned i = 0; c->calls && i < c->max_calls; i++) {
+        if (!c->calls[i])
+            continue;
+        ((struct http_transfer *)c->calls[i]->impl)->failure = -RAIA_ERR_CANCELED;
+        finish(c, c->calls[i], CURLE_OK);
+    }
+    curl_multi_cleanup(c->multi);
+    fd_closep(&c->epoll_fd);
+    fd_closep(&c->timer_fd);
+    fd_closep(&c->wake_fd);
+    mem_free(c->calls);
+    mem_free(c);
+}

@@ -1,0 +1,171 @@
+/*
+ * The clients: what becomes of failures, limits, streams, and calls on a loop.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_fixture.h"
+
+static struct http_exchange *held;
+
+static void on_hello(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    http_answer_text(x, 200, "hello");
+}
+
+static void on_hold(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    if (held)
+        http_answer_text(held, 200, "");
+    held = x;
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET", .pattern = "/hello", .handle = on_hello},
+    {.method = "POST", .pattern = "/hello", .handle = on_hello},
+    {.method = "GET", .pattern = "/hold", .handle = on_hold},
+};
+static struct fixture f;
+
+static void setup(void)
+{
+    fixture_start(&f, routes, 3, (struct http_server_options){0});
+}
+
+static void teardown(void)
+{
+    fixture_end(&f);
+    if (held)
+        http_answer_text(STEAL(held), 200, "");
+}
+TestSuite(http_client, .init = setup, .fini = teardown, .timeout = 100);
+
+static int get(const char *path, struct http_request rq, struct raia_error *e)
+{
+    char url[128];
+    snprintf(url, sizeof url, "%s%s", f.url, path);
+    _cleanup_(http_reply_done) struct http_reply rp = {0};
+    rq.url = url;
+    rq.bearer = rq.bearer ? rq.bearer : TOKEN;
+    int r = http_do(&rq, &rp, e);
+    return r < 0 ? r : rp.status;
+}
+
+/* Each way to fail has its code, and a text that names the request but no token. */
+Test(http_client, faults)
+{
+    struct raia_error e = {0};
+    struct http_reply rp = {0};
+    cr_assert_eq(get("/hold", (struct http_request){.timeout_ms = 50}, &e), -RAIA_ERR_TIMEOUT);
+    cr_assert_not_null(strstr(e.text, "/hold"), "%s", e.text);
+    cr_assert_eq(get("/hello", (struct http_request){.max_reply = 4}, &e), -RAIA_ERR_LIMIT);
+    cr_assert_eq(get("/hello", (struct http_request){.max_reply = 5}, &e), 200);
+    cr_assert_eq(get("/hello", (struct http_request){.bearer = "a\r\nb"}, &e), -RAIA_ERR_INVALID);
+    cr_assert_null(strstr(e.text, "a\r\nb"));
+    struct http_request rq = {.url = "file:///etc/passwd"};
+    cr_assert_eq(http_do(&rq, &rp, &e), -RAIA_ERR_INVALID);
+    rq.url = NULL;
+    cr_assert_eq(http_do(&rq, &rp, &e), -RAIA_ERR_INVALID);
+    char url[128];
+    fixture_halt(&f);
+    snprintf(url, sizeof url, "%s/", f.url);
+    http_server_free(STEAL(f.s));
+    rq.url = url;
+    cr_assert_eq(http_do(&rq, &rp, &e), -RAIA_ERR_UNAVAILABLE, "%s", e.text);
+    setup();
+}
+
+static int count(void *arg, const void *data, size_t len)
+{
+    (void)data;
+    *(size_t *)arg += len;
+    return len == 5 ? 0 : -RAIA_ERR_STATE;
+}
+
+static int stop(void *arg, const void *data, size_t len)
+{
+    (void)arg, (void)data, (void)len;
+    return -RAIA_ERR_DISK_FULL;
+}
+
+/* A body may go to a function, which may end the request; a body may come from a descriptor. */
+Test(http_client, functions)
+{
+    size_t n = 0;
+    struct raia_error e = {0};
+    cr_assert_eq(get("/hello", (struct http_request){.on_body = count, .on_body_arg = &n}, &e),
+                 200);
+    cr_assert_eq(n, 5);
+    cr_assert_eq(get("/hello", (struct http_request){.on_body = stop}, &e), -RAIA_ERR_DISK_FULL);
+    int fds[2];
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(write(fds[1], "body", 4), 4);
+    cr_assert_eq(get("/hello",
+                     (struct http_request){
+                         .method = "POST", .body_from_fd = true, .body_fd = fds[0], .body_len = 4},
+                     &e),
+                 200, "%s", e.text);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static int done_codes[8], n_done;
+
+static void on_done(struct http_call *call, const struct http_reply *reply,
+                    const struct raia_error *error, void *arg)
+{
+    cr_assert_null(call->impl);
+    done_codes[*(int *)arg] = error->code ? -error->code : reply->status;
+    n_done++;
+}
+
+static void run_until(struct http_client *c, int n)
+{
+    while (n_done < n) {
+        struct pollfd p = {.fd = http_client_fd(c), .events = POLLIN};
+        cr_assert_gt(poll(&p, 1, WAIT_MS), 0, "nothing happened");
+        http_client_step(c);
+    }
+}
+
+/* Calls on a loop end once each: with their reply, their error, or their cancellation. */
+Test(http_client, calls)
+{
+    struct http_client *c = NULL;
+    struct http_call calls[4];
+    int ids[] = {0, 1, 2, 3};
+    char hello[128], hold[128];
+    struct raia_error e = {0};
+    snprintf(hello, sizeof hello, "%s/hello", f.url);
+    snprintf(hold, sizeof hold, "%s/hold", f.url);
+    struct http_request quick = {.url = hello, .bearer = TOKEN, .timeout_ms = WAIT_MS};
+    struct http_request slow = {.url = hold, .bearer = TOKEN, .timeout_ms = WAIT_MS};
+    cr_assert_eq(http_client_new(3, &c, &e), 0, "%s", e.text);
+    cr_assert_eq(http_client_start(c, &calls[0], &quick, on_done, &ids[0], &e), 0);
+    cr_assert_eq(http_client_start(c, &calls[1], &slow, on_done, &ids[1], &e), 0);
+    slow.timeout_ms = 50;
+    cr_assert_eq(http_client_start(c, &calls[2], &slow, on_done, &ids[2], &e), 0);
+    cr_assert_eq(http_client_start(c, &calls[3], &quick, on_done, &ids[3], &e), -RAIA_ERR_LIMIT);
+    cr_assert_eq(n_done, 0, "never from start");
+    http_client_cancel(&calls[1]);
+    cr_assert_eq(n_done, 0, "never from cancel");
+    run_until(c, 3);
+    cr_assert_eq(done_codes[0], 200);
+    cr_assert_eq(done_codes[1], -RAIA_ERR_CANCELED);
+    cr_assert_eq(done_codes[2], -RAIA_ERR_TIMEOUT);
+    http_client_cancel(&calls[1]); /* not in flight: nothing */
+    cr_assert_eq(http_client_start(c, &calls[3], &slow, on_done, &ids[3], &e), 0);
+    http_client_free(c);
+    cr_assert_eq(n_done, 4);
+    cr_assert_eq(done_codes[3], -RAIA_ERR_CANCELED);
+}
+
+/* Texts in URLs are percent-encoded. */
+Test(http_client, escape)
+{
+    char *s = http_escape("a b/c?\xc3\xa9~");
+    cr_assert_str_eq(s, "a%20b%2Fc%3F%C3%A9~");
+    mem_free(s);
+}
