@@ -10,7 +10,7 @@
  *
  * Daemon:
  *     r = control_server_new(path, NULL, &ctl, e);
- *     r = control_add_builtins(ctl, "raia-gcs");          // help status log-level metrics fault
+ *     r = control_add_builtins(ctl, "raia-gcs", metrics, on_status, gcs);
  *     r = control_add(ctl, "drain", "drain {node}: ...", on_drain, gcs);
  *     -- in the loop: when control_server_fd(ctl) is readable, control_server_step(ctl)
  * Client:
@@ -28,6 +28,7 @@
 #include "json/json.h"
 
 struct control_server;
+struct metrics;
 
 /* Handles a command on the owner thread: adds members to `reply`, or fails with a text. */
 typedef int (*control_fn)(void *arg, const struct json *request, struct json *reply,
@@ -47,10 +48,19 @@ void control_server_free(struct control_server *s); /* accepts NULL */
 /* -EXISTS if the name is taken. */
 int control_add(struct control_server *s, const char *name, const char *help, control_fn fn,
                 void *arg);
-/* help, status (program, pid, uptime; `add_status` adds more and may be NULL), log-level, metrics,
- * fault. */
-int control_add_builtins(struct control_server *s, const char *program, control_fn add_status,
-                         void *arg);
+/*
+ * The commands that every daemon has:
+ *     help                          {"commands":[{"name","help"},...]}
+ *     status                        program, pid, uptime_s, and what `add_status` (may be NULL) adds
+ *     log-level                     {"level":"debug","module":"gcs"} sets one; {"spec":"info,rpc=warn"}
+ *                                   sets all; gives the level for all
+ *     metrics                       {"text": Prometheus' format}; `metrics` NULL: -UNSUPPORTED
+ *     fault                         {"spec":"gcs.commit=crash"} arms, {"clear":true} disarms; lists
+ *                                   the points
+ * `program` and `metrics` must outlive the server.
+ */
+int control_add_builtins(struct control_server *s, const char *program, struct metrics *metrics,
+                         control_fn add_status, void *arg);
 
 /* Readable when there is work; for the loop. */
 int control_server_fd(const struct control_server *s);
