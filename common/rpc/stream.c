@@ -176,7 +176,9 @@ void rpc_stream_put(struct rpc_stream *st, struct rpc_msg *m, bool end,
 void rpc_stream_abort(struct rpc_stream *st, int code, const char *text)
 {
     lock(st);
-    if (!st->closed && !st->cancelled && !st->slot) {
+    /* A closed one is about to be told so, unless it waits for its paused owner to read on. */
+    bool waits = st->closed && st->paused && !st->err.code;
+    if (!st->cancelled && !st->slot && (!st->closed || waits)) {
         st->cancelled = true;
         st->deaf = true;
         err_set(&st->err, code, "%s", text);
@@ -184,8 +186,9 @@ void rpc_stream_abort(struct rpc_stream *st, int code, const char *text)
         rpc_queue_clear(&st->out);
         rpc_queue_clear(&st->in);
         /* A client whose stream the server drops did not cancel anything. */
-        st->wire->cancel(st, st->server && code == RAIA_ERR_CANCELED ? RAIA_ERR_UNAVAILABLE : code,
-                         text);
+        if (!st->closed)
+            st->wire->cancel(
+                st, st->server && code == RAIA_ERR_CANCELED ? RAIA_ERR_UNAVAILABLE : code, text);
         rpc_stream_notify(st);
     }
     unlock(st);

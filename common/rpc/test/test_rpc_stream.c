@@ -400,3 +400,24 @@ BOTH(stream, too_large)
     UNTIL(&f, server.closed, 1);
     fix_end(&f);
 }
+
+/* A good end waits for a paused reader; closing the channel ends that wait. */
+BOTH(stream, close_while_paused)
+{
+    struct fix f = {0};
+    struct end client = {0}, server = {0};
+    struct result res;
+    setup(&f, host, &client, &server, NULL, NULL);
+    UNTIL(&f, server.opened, 1);
+    rpc_stream_pause(client.st);
+    cr_assert_eq(rpc_stream_send(server.st, &(uint32_t){0}, 4), 0);
+    rpc_stream_finish(server.st, NULL);
+    UNTIL(&f, server.closed, 1);
+    cr_assert_eq(call_wait(&f, &res, ECHO, "x", 1, 0), 0);
+    cr_assert_eq(client.closed, 0);
+    fix_close_channel(&f);
+    cr_assert_eq(client.closed, 1);
+    cr_assert_eq(client.messages, 0);
+    cr_assert_eq(client.e.code, RAIA_ERR_CANCELED);
+    fix_end(&f);
+}
