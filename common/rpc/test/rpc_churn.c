@@ -1,8 +1,10 @@
 /*
  * Client and server on loops and threads of their own, over each transport: seeded random calls and
- * streams that are answered, delayed, refused, cancelled from either side and cut off by deadlines, by the
- * server's shutdown and by the channel's close. Checks that every callback comes exactly once and that
- * nothing is left. A plain program, so that it runs under ThreadSanitizer too.
+ * streams that are answered, delayed, refused, cancelled from either side and cut off by deadlines,
+ * by the server's shutdown and by the channel's close. Checks that every callback comes exactly once
+ * and that nothing is left. A plain program, so that it runs under ThreadSanitizer too.
+ *
+ *     rpc_churn [FIRST_SEED [SEEDS]]
  */
 #include <pthread.h>
 #include <stdatomic.h>
