@@ -54,8 +54,8 @@ static int queue(struct http_ws *ws, enum ws_op op, const char *data, size_t len
     size_t n = ws_frame_head(head, op, len, NULL), used = ws->out_len - ws->out_at;
     if (len > room || used + n > room - len)
         return -RAIA_ERR_LIMIT;
-    if (ws->out_len + n + len > ws->out_cap) {
-        memmove(ws->out, ws->out + ws->out_at, ws->out_at ? used : 0);
+    if (ws->out_at > 0 && ws->out_len + n + len > ws->out_cap) {
+        memmove(ws->out, ws->out + ws->out_at, used);
         ws->out_at = 0;
         ws->out_len = used;
     }
