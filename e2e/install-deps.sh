@@ -6,7 +6,7 @@ packages=(
     libgrpc-dev protobuf-c-compiler libprotobuf-c-dev protobuf-compiler
     libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libmicrohttpd-dev libuv1-dev
     libsqlite3-dev uthash-dev liblz4-dev libxxhash-dev zlib1g-dev libcriterion-dev
-    clang-format-14 procps
+    clang-format-14 openssl procps
 )
 missing=()
 for p in "${packages[@]}"; do
