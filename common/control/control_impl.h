@@ -21,6 +21,7 @@ struct control_client {
     char *out;                   /* replies not yet sent */
     size_t out_len;              /* bytes of them */
     size_t out_cap;              /* bytes allocated */
+    bool eof;                    /* it sends no more, but may still read replies */
     bool dead;                   /* to be closed */
     struct control_client *next; /* list */
 };

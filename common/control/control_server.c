@@ -172,15 +172,17 @@ static void serve(struct control_server *s, struct control_client *c)
     send_out(c);
     answer_lines(s, c); /* those that waited for room */
     size_t room = s->opt.max_line - c->in_len;
-    if (!c->dead && room > 0 && c->out_len < s->opt.max_unread) {
+    if (!c->dead && !c->eof && room > 0 && c->out_len < s->opt.max_unread) {
         ssize_t n = recv(c->fd, c->in + c->in_len, room, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
             c->dead = true;
-        else if (n > 0)
-            c->in_len += (size_t)n;
+        c->eof = n == 0;
+        c->in_len += n > 0 ? (size_t)n : 0;
         answer_lines(s, c);
     }
-    bool read = c->out_len < s->opt.max_unread;
+    if (c->eof && c->out_len == 0 && !memchr(c->in, '\n', c->in_len))
+        c->dead = true; /* all is answered and sent */
+    bool read = !c->eof && c->out_len < s->opt.max_unread;
     struct epoll_event ev = {.events = (read ? EPOLLIN : 0u) | (c->out_len ? EPOLLOUT : 0u),
                              .data.ptr = c};
     epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
