@@ -1,6 +1,6 @@
 /*
  * What the stores of two nodes say to each other over the link (agent/link): records of a type, a
- * fixed head and, for chunks and lists of nodes, data.
+ * fixed head and, for chunks, data.
  *
  * A pull, seen from the node that wants the object (B) and one that has it (A):
  *
@@ -8,20 +8,21 @@
  *     A  OFFER         yes, so many bytes            (or PULL_FAILED)
  *     B  CREDIT        has memory now: start at `offset`, send `bytes`; more of these follow
  *     A  CHUNK ...     in order, each at most STORE_CHUNK_MAX, until the credit or the object ends
- *     B  PULL_CANCEL   I stop (not wanted any more, no memory); nothing follows but what is under
- * way A  PULL_FAILED   I stop: freed, evicted
+ *     B  PULL_CANCEL   I stop (not wanted any more); only what is under way still comes
+ *     A  PULL_FAILED   I stop: freed, or not here
  *
  * From the first CREDIT on A knows that B has (or will have) a copy, and keeps B in the object's
  * forward list until PULL_CANCEL, COPY_FREED or the end of the link. The pull number is chosen by
  * B, never used twice; records of a pull that is over are ignored.
  *
- *     FREE (hard)      nobody refers to the object any more: drop the copy, fail who waits for it,
- *                      pass it on to those who had copies from you
- *     FREE (soft)      nobody will tell you of its end: drop the copy once no one reads it, pass on
- *     FREED            acknowledges FREEs with STORE_FREE_ACK, in order; those that were not when
- * the link ended are sent again, until the node has them or is dead COPY_FREED       from B to A:
- * my copy is gone; the nodes named had theirs from me: they are yours now LOST             to the
- * owner's node: the primary copy is gone, tell the owner
+ *     FREE (hard)      nobody refers to the object any more: drop the copy, fail who waits for
+ *                      it, pass it on to those who had copies from you
+ *     FREE (soft)      your copy came from here, and nobody will tell you of its end: drop it
+ *                      once no one reads it, pass on
+ *     FREED            acknowledges FREEs with STORE_FREE_ACK, in order; what was not when the
+ *                      link ended is sent again, until the node has it or is dead
+ *     COPY_FREED       from B to A: my copy is gone; tell me nothing more of it
+ *     LOST             to the owner's node: the primary copy is gone, tell the owner
  *
  * When a link ends, each side forgets what the other has of it, and drops its own copies that came
  * over it as if told FREE (soft): so a record lost with the link never leaks memory.
@@ -44,15 +45,14 @@ enum store_link_type {
     STORE_LINK_PULL_FAILED,  /* struct store_link_failed */
     STORE_LINK_PULL_CANCEL,  /* struct store_link_pull */
     STORE_LINK_FREE,         /* struct store_link_free */
-    STORE_LINK_COPY_FREED,   /* struct store_link_copy_freed + nnodes x u8[16] */
+    STORE_LINK_COPY_FREED,   /* struct store_link_copy_freed */
     STORE_LINK_LOST,         /* struct store_link_lost */
     STORE_LINK_FREED,        /* struct store_link_freed */
     STORE_LINK_END = 0x110,  /* one past the last that is the store's */
 };
 
-#define STORE_CHUNK_MAX      (1u << 20) /* bytes of data in a CHUNK */
-#define STORE_LINK_HEAD_MAX  96u        /* longest head, bytes */
-#define STORE_LINK_NODES_MAX 1024u      /* node ids in a COPY_FREED */
+#define STORE_CHUNK_MAX     (1u << 20) /* bytes of data in a CHUNK */
+#define STORE_LINK_HEAD_MAX 96u        /* longest head, bytes */
 
 struct store_link_pull {
     uint8_t object[28];
@@ -101,7 +101,7 @@ struct store_link_freed {
 
 struct store_link_copy_freed {
     uint8_t object[28];
-    uint32_t nnodes; /* node ids that follow */
+    uint32_t flags; /* 0 */
 };
 
 struct store_link_lost {

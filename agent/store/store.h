@@ -23,6 +23,10 @@
  *
  * Before store_client_gone hand over what is left in the dead process's ring: it may have sealed.
  *
+ * Links: FIFO; they end as a pair, after a delivered prefix. Each side hears store_link_broken
+ * before anything that the other said over the next link: a new link from a node ends the old one
+ * first. What the store sends from within store_link_broken on goes over the next link.
+ *
  * Ownership: the store owns its segments; the caller owns what it passes in, which is copied where
  * it is kept. Data given to link_send stays valid and unchanged until its release callback, which
  * must come exactly once for each send that was accepted, also when the link ends, and before

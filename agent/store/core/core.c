@@ -260,7 +260,7 @@ void store_core_tick(struct store_core *core, int64_t now)
         case STORE_TIMER_SERVE: {
             struct store_object *o = TIMER_OF(struct store_serve, timer)->object;
             store_keep__(core, o);
-            store_serve_end__(core, TIMER_OF(struct store_serve, timer), -RAIA_ERR_NOT_FOUND);
+            store_serve_end__(core, TIMER_OF(struct store_serve, timer), -RAIA_ERR_LIMIT);
             store_unkeep__(core, o);
             break;
         }

@@ -202,13 +202,11 @@ void store_object_seek__(struct store_core *core, struct store_object *o)
 static int refuse(struct store_core *core, const struct rec_store_get *r,
                   const struct object_id *id, const char **ret_text)
 {
-    const struct store_tomb *t = store_tomb_find__(core, id);
-
     if (store_dead__(core, &r->owner)) {
         *ret_text = "the process that owned the object died";
         return -RAIA_ERR_OWNER_DIED;
     }
-    if (t && t->kind == STORE_TOMB_FREED) {
+    if (store_tomb__(core, id)) {
         *ret_text = "the object was freed by its owner";
         return -RAIA_ERR_OBJECT_LOST;
     }

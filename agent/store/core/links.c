@@ -27,60 +27,23 @@ static int handle_free(struct store_core *core, struct store_peer *peer,
         store_object_soften__(core, o);
         return 0;
     }
-    store_tomb_set__(core, &id, STORE_TOMB_FREED, NULL);
+    store_tomb_set__(core, &id);
     if (o)
         store_object_free__(core, o, -RAIA_ERR_OBJECT_LOST, "the object was freed by its owner");
     return 0;
 }
 
-/* The peer's copy is gone; what it passed on is ours to look after, or our source's. */
+/* The peer has no copy any more. */
 static void handle_copy_freed(struct store_core *core, struct store_peer *peer,
-                              const struct object_id *id, const struct node_id *nodes, uint32_t n)
+                              const struct store_link_copy_freed *r)
 {
-    struct store_object *o = store_object_find__(core, id);
-    const struct store_tomb *t = o ? NULL : store_tomb_find__(core, id);
-    struct store_link_copy_freed up = {.nnodes = n};
-    struct store_peer *parent;
+    struct store_object *o;
+    struct object_id id;
 
+    memcpy(id.bytes, r->object, sizeof id.bytes);
+    o = store_object_find__(core, &id);
     if (o)
         store_forward_remove__(o, &peer->node);
-    if (!n)
-        return;
-    if (o && !o->freed) {
-        for (uint32_t i = 0; i < n; i++)
-            if (node_id_equal(&nodes[i], &core->node) || store_forward_add__(o, &nodes[i]) < 0)
-                store_peer_send_soft__(core, &nodes[i], id, STORE_FREE_SOFT);
-        return;
-    }
-    if (t && t->kind == STORE_TOMB_MOVED) {
-        parent = store_peer_get__(core, &t->parent);
-        memcpy(up.object, id->bytes, sizeof up.object);
-        if (parent && store_peer_send__(core, parent, STORE_LINK_COPY_FREED, &up, sizeof up, nodes,
-                                        n * sizeof *nodes) == 0)
-            return;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        store_peer_send_soft__(core, &nodes[i], id,
-                               o || (t && t->kind == STORE_TOMB_FREED) ? 0 : STORE_FREE_SOFT);
-}
-
-static int copy_freed(struct store_core *core, struct store_peer *peer,
-                      const struct store_link_copy_freed *r, const void *data, size_t data_size)
-{
-    struct object_id id;
-    struct node_id *nodes;
-
-    if (r->nnodes > STORE_LINK_NODES_MAX || data_size != r->nnodes * sizeof *nodes)
-        return -RAIA_ERR_PROTOCOL;
-    memcpy(id.bytes, r->object, sizeof id.bytes);
-    nodes = mem_alloc(data_size);
-    if (!nodes)
-        return -RAIA_ERR_NOMEM;
-    if (data_size)
-        memcpy(nodes, data, data_size);
-    handle_copy_freed(core, peer, &id, nodes, r->nnodes);
-    mem_free(nodes);
-    return 0;
 }
 
 static int lost(struct store_core *core, struct store_peer *peer, const struct store_link_lost *r)
@@ -133,9 +96,7 @@ static size_t size_of(uint16_t type)
 static int dispatch(struct store_core *core, struct store_peer *peer, uint16_t type,
                     const union any_head *h, const void *data, size_t data_size)
 {
-    bool has_data = type == STORE_LINK_CHUNK || type == STORE_LINK_COPY_FREED;
-
-    if (data_size && !has_data)
+    if (data_size && type != STORE_LINK_CHUNK)
         return -RAIA_ERR_PROTOCOL;
     switch (type) {
     case STORE_LINK_PULL:
@@ -158,7 +119,8 @@ static int dispatch(struct store_core *core, struct store_peer *peer, uint16_t t
     case STORE_LINK_FREE:
         return handle_free(core, peer, &h->free);
     case STORE_LINK_COPY_FREED:
-        return copy_freed(core, peer, &h->copy_freed, data, data_size);
+        handle_copy_freed(core, peer, &h->copy_freed);
+        return 0;
     case STORE_LINK_LOST:
         return lost(core, peer, &h->lost);
     case STORE_LINK_FREED:

@@ -86,19 +86,18 @@ static void disown(struct store_core *core, struct store_object *o)
     }
 }
 
-/* Nobody will come through here to tell the forwards: their source takes them over, or they go. */
-static void hand_over_forwards(struct store_core *core, struct store_object *o)
+/* A copy that goes by itself: its source need not tell it of the end, and those who had theirs
+ * from here will not be told by anybody. */
+static void leave_tree(struct store_core *core, struct store_object *o)
 {
-    struct store_link_copy_freed r = {.nnodes = o->nforwards};
+    struct store_link_copy_freed r = {.flags = 0};
     struct store_peer *peer = o->copied ? store_peer_get__(core, &o->source) : NULL;
 
     memcpy(r.object, o->id.bytes, sizeof r.object);
-    if (!peer || store_peer_send__(core, peer, STORE_LINK_COPY_FREED, &r, sizeof r, o->forwards,
-                                   o->nforwards * sizeof *o->forwards) < 0)
-        for (uint32_t i = 0; i < o->nforwards; i++)
-            store_peer_send_soft__(core, &o->forwards[i], &o->id, STORE_FREE_SOFT);
-    else
-        store_tomb_set__(core, &o->id, STORE_TOMB_MOVED, &o->source);
+    if (peer) /* if it is lost, so is the link, and with it what the source knows */
+        (void)store_peer_send__(core, peer, STORE_LINK_COPY_FREED, &r, sizeof r, NULL, 0);
+    for (uint32_t i = 0; i < o->nforwards; i++)
+        store_peer_send_soft__(core, &o->forwards[i], &o->id, STORE_FREE_SOFT);
     o->nforwards = 0;
 }
 
@@ -126,8 +125,8 @@ void store_object_remove__(struct store_core *core, struct store_object *o)
     store_serves_end__(core, o, o->freed ? -RAIA_ERR_OBJECT_LOST : -RAIA_ERR_NOT_FOUND);
     if (o->pull)
         store_pull_end__(core, o->pull);
-    if (o->nforwards || (o->copied && !o->freed))
-        hand_over_forwards(core, o);
+    if (!o->freed)
+        leave_tree(core, o);
     if (o->extent)
         store_give__(core, STEAL(o->extent));
     disown(core, o);

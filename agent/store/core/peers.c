@@ -30,6 +30,7 @@ struct store_peer *store_peer_get__(struct store_core *core, const struct node_i
     list_init(&p->to_run);
     list_init(&p->outbox);
     list_init(&p->unacked);
+    list_init(&p->resend);
     list_init(&p->to_ack);
     list_init(&p->ready);
     list_init(&p->pulls);
@@ -56,6 +57,7 @@ void store_peer_delete__(struct store_core *core, struct store_peer *p)
 {
     outs_clear(&p->outbox, &p->noutbox);
     outs_clear(&p->unacked, &p->nunacked);
+    outs_clear(&p->resend, &p->nresend);
     store_timer_clear(&core->timers, &p->again);
     list_del(&p->to_run);
     list_del(&p->to_ack);
@@ -66,7 +68,7 @@ void store_peer_delete__(struct store_core *core, struct store_peer *p)
 void store_peer_settle__(struct store_core *core, struct store_peer *p)
 {
     if (!p->serves && list_empty(&p->pulls) && list_empty(&p->outbox) && list_empty(&p->unacked) &&
-        !p->acks && !p->unreachable && !p->blocked)
+        list_empty(&p->resend) && !p->acks && !p->unreachable && !p->blocked)
         store_peer_delete__(core, p);
 }
 
@@ -171,7 +173,7 @@ void store_peer_send_free__(struct store_core *core, const struct node_id *node,
     struct store_link_free r = {.flags = STORE_FREE_ACK};
     struct store_out *out;
 
-    if (!p || p->noutbox + p->nunacked >= 2 * STORE_OUTBOX_MAX)
+    if (!p || p->noutbox + p->nunacked + p->nresend >= 2 * STORE_OUTBOX_MAX)
         return; /* its job's end frees it there */
     memcpy(r.object, id->bytes, sizeof r.object);
     out = out_new(STORE_LINK_FREE, &r, sizeof r, NULL, 0);
@@ -212,29 +214,31 @@ static void peer_lost(struct store_core *core, struct store_peer *p, bool dead)
     LIST_FOREACH_SAFE (out, next, &p->outbox, link) {
         list_del(&out->link);
         if (out->acked) {
-            list_add_tail(&p->unacked, &out->link);
-            p->nunacked++;
+            list_add_tail(&p->resend, &out->link);
+            p->nresend++;
         } else {
             mem_free(out);
         }
     }
     p->noutbox = 0;
+    list_splice_tail(&p->resend, &p->unacked);
+    p->nresend += p->nunacked;
+    p->nunacked = 0;
     p->blocked = false;
     p->unreachable = false;
     list_del(&p->to_run);
     if (dead)
-        outs_clear(&p->unacked, &p->nunacked);
-    else if (p->nunacked)
+        outs_clear(&p->resend, &p->nresend);
+    else if (p->nresend)
         (void)store_timer_set(&core->timers, &p->again, clock_add_ms(core->now, AGAIN_MS));
     store_peer_settle__(core, p);
 }
 
 void store_peer_again__(struct store_core *core, struct store_peer *p)
 {
-    list_splice_tail(&p->unacked, &p->outbox); /* the old ones first */
-    list_splice_tail(&p->outbox, &p->unacked);
-    p->noutbox += p->nunacked;
-    p->nunacked = 0;
+    list_splice_tail(&p->outbox, &p->resend);
+    p->noutbox += p->nresend;
+    p->nresend = 0;
     outbox_flush(core, p);
 }
 

@@ -47,7 +47,7 @@ static int handle_free(struct store_core *core, const uint8_t *payload, size_t s
     if (copy_nodes(payload + sizeof r, size - sizeof r, r.nnodes, nodes) < 0)
         return -RAIA_ERR_PROTOCOL;
     memcpy(id.bytes, r.object, sizeof id.bytes);
-    store_tomb_set__(core, &id, STORE_TOMB_FREED, NULL);
+    store_tomb_set__(core, &id);
     o = store_object_find__(core, &id);
     for (uint32_t i = 0; i < r.nnodes; i++) {
         if (o)

@@ -19,8 +19,10 @@ static void tell_failed(struct store_core *core, struct store_peer *p, uint64_t 
 
 static void heard(struct store_core *core, struct store_serve *serve)
 {
-    (void)store_timer_set(&core->timers, &serve->timer,
-                          clock_add_ms(core->now, (int64_t)core->c.pull_timeout_ms * IDLE_FACTOR));
+    (void)store_timer_set(
+        &core->timers, &serve->timer,
+        clock_add_ms(core->now, (int64_t)core->c.memory_wait_ms +
+                                    (int64_t)core->c.pull_timeout_ms * IDLE_FACTOR));
 }
 
 void store_serve_end__(struct store_core *core, struct store_serve *serve, int status)
@@ -75,12 +77,11 @@ static int find(struct store_core *core, const struct object_id *id,
                 struct store_object **ret_object)
 {
     struct store_object *o = store_object_find__(core, id);
-    const struct store_tomb *t = store_tomb_find__(core, id);
     const struct job_id nobody = {{0}};
 
-    if (o ? o->freed : t && t->kind == STORE_TOMB_FREED)
+    if (o ? o->freed : store_tomb__(core, id))
         return -RAIA_ERR_OBJECT_LOST;
-    if (o ? o->state == STORE_ABSENT && o->pull : t != NULL)
+    if (o && o->state == STORE_ABSENT && o->pull)
         return -RAIA_ERR_NOT_FOUND; /* two that wait for each other would wait for ever */
     if (!o) /* it may be under way: sealed by a process whose ring was not read yet */
         o = store_object_new__(core, id, &nobody, NULL);

@@ -156,7 +156,7 @@ struct store_owner {
 
 /* A control record that the link could not take yet. */
 struct store_out {
-    struct list link;                  /* peer->outbox or peer->unacked */
+    struct list link;                  /* peer->outbox, unacked or resend */
     uint16_t type;                     /* enum store_link_type */
     bool acked;                        /* FREE that is kept until FREED */
     uint32_t head_size;                /* bytes */
@@ -175,6 +175,8 @@ struct store_peer {
     uint32_t noutbox;           /* of them */
     struct list unacked;        /* struct store_out: FREEs sent and not acknowledged */
     uint32_t nunacked;          /* of them */
+    struct list resend;         /* struct store_out: FREEs that a link took with it */
+    uint32_t nresend;           /* of them */
     uint32_t acks;              /* FREEs received and not acknowledged */
     struct list to_ack;         /* core->to_ack */
     struct store_serve *serves; /* hash by pull number */
@@ -230,14 +232,10 @@ struct store_send {
     struct store_core *core;     /* whose */
 };
 
-enum store_tomb_kind { STORE_TOMB_FREED, STORE_TOMB_MOVED };
-
 struct store_tomb {
     HASH_HANDLE hh; /* core->tombs */
     struct object_id id;
-    enum store_tomb_kind kind;
-    struct node_id parent; /* MOVED: who took over the forward list */
-    struct list age;       /* core->tomb_age, oldest first */
+    struct list age; /* core->tomb_age, oldest first */
 };
 
 struct store_dead {
@@ -418,9 +416,9 @@ void store_serves_offer__(struct store_core *core, struct store_object *o);
 void store_serve_pump__(struct store_core *core, struct store_peer *peer);
 
 /* tombs.c */
-void store_tomb_set__(struct store_core *core, const struct object_id *id,
-                      enum store_tomb_kind kind, const struct node_id *parent);
-const struct store_tomb *store_tomb_find__(struct store_core *core, const struct object_id *id);
+/* The owner said FREE. */
+void store_tomb_set__(struct store_core *core, const struct object_id *id);
+bool store_tomb__(struct store_core *core, const struct object_id *id);
 void store_tomb_clear__(struct store_core *core, const struct object_id *id);
 void store_dead_set__(struct store_core *core, const struct worker_id *id);
 bool store_dead__(struct store_core *core, const struct record_address *owner);

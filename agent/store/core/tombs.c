@@ -13,8 +13,7 @@ static void tomb_delete(struct store_core *core, struct store_tomb *t)
     mem_free(t);
 }
 
-void store_tomb_set__(struct store_core *core, const struct object_id *id,
-                      enum store_tomb_kind kind, const struct node_id *parent)
+void store_tomb_set__(struct store_core *core, const struct object_id *id)
 {
     struct store_tomb *t = HASH_GET(core->tombs, id, id);
 
@@ -33,14 +32,11 @@ void store_tomb_set__(struct store_core *core, const struct object_id *id,
         list_del(&t->age);
     }
     list_add_tail(&core->tomb_age, &t->age);
-    t->kind = kind;
-    if (parent)
-        t->parent = *parent;
 }
 
-const struct store_tomb *store_tomb_find__(struct store_core *core, const struct object_id *id)
+bool store_tomb__(struct store_core *core, const struct object_id *id)
 {
-    return HASH_GET(core->tombs, id, id);
+    return HASH_GET(core->tombs, id, id) != NULL;
 }
 
 void store_tomb_clear__(struct store_core *core, const struct object_id *id)
