@@ -25,6 +25,13 @@ static void mark_dead(struct http_ws *ws, int code)
     http_server_wake__(ws->s, 0);
 }
 
+/* A send was refused, and now there is room again. */
+static bool has_room(const struct http_ws *ws)
+{
+    return ws->full && ws->fd >= 0 && !ws->dead && !ws->closing &&
+           ws->out_len - ws->out_at <= ws->s->opt.max_ws_queue / 2;
+}
+
 static void flush(struct http_ws *ws)
 {
     if (ws->fd < 0 || ws->dead)
@@ -44,6 +51,8 @@ static void flush(struct http_ws *ws)
     }
     if (ws->out_at == ws->out_len)
         ws->out_at = ws->out_len = 0;
+    if (has_room(ws)) /* on_room is called from the end of a step, whoever flushed */
+        http_server_wake__(ws->s, 0);
     struct epoll_event ev = {.events = EPOLLIN | (ws->out_len ? EPOLLOUT : 0u), .data.ptr = ws};
     epoll_ctl(ws->s->epoll_fd, EPOLL_CTL_MOD, ws->fd, &ev);
 }
@@ -154,11 +163,6 @@ void http_ws_ready__(struct http_ws *ws, uint32_t events)
         return;
     if (events & EPOLLOUT)
         flush(ws);
-    if (ws->full && http_ws_queued(ws) <= ws->s->opt.max_ws_queue / 2 && !ws->dead) {
-        ws->full = false;
-        if (ws->events->on_room)
-            ws->events->on_room(ws, ws->arg);
-    }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || ws->dead)
         return;
     ssize_t n = recv(ws->fd, buf, sizeof buf, MSG_DONTWAIT);
@@ -173,6 +177,11 @@ uint64_t http_ws_tend__(struct http_server *s, uint64_t now)
     uint64_t due = UINT64_MAX;
     for (struct http_ws *ws = s->sockets, *next; ws; ws = next) {
         next = ws->next;
+        if (has_room(ws)) {
+            ws->full = false;
+            if (ws->events->on_room)
+                ws->events->on_room(ws, ws->arg);
+        }
         bool drained = ws->closing && ws->fd >= 0 && http_ws_queued(ws) == 0;
         if (drained) /* the peer sees the close frame, then the end */
             shutdown(ws->fd, SHUT_WR);
