@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,12 +23,14 @@ static void on_stop(void *arg, int signo)
         keeper_stop(*k);
 }
 
-/* Returns the locked descriptor, or -1 after saying why. */
+/* Returns the locked descriptor, or -1 after saying why. A record lock: `raia` asks the kernel who
+ * holds it. */
 static int take_lock(const char *state_dir)
 {
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", state_dir);
     _cleanup_(fd_closep) int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0) {
         log_error("cannot lock keeper.pid: is this cluster running already?", "folder=%s errno=%s",
                   LOG_Q(state_dir), strerror(errno));
         return -1;

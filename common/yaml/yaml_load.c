@@ -22,6 +22,8 @@ struct anchor {
 /* A load in progress. */
 struct loader {
     yaml_parser_t parser;   /* libyaml's */
+    const char *text;       /* what it reads */
+    size_t len;             /* bytes of text */
     struct yaml_docs *docs; /* result so far */
     struct anchor *anchors; /* of the current document */
     size_t n_anchors;       /* how many */
@@ -62,6 +64,19 @@ static int too_deep(struct loader *l, struct yaml_place at)
     return fail(l, at, RAIA_ERR_LIMIT, "nested more than %u levels deep", l->max_depth);
 }
 
+/* The reader tells the byte it could not read, not its line: it reads ahead of the parser. */
+static struct yaml_place place_of_byte(const struct loader *l, size_t offset)
+{
+    struct yaml_place at = {1, 1};
+    for (size_t i = 0; i < offset && i < l->len; i++) {
+        if (l->text[i] == '\n')
+            at = (struct yaml_place){at.line + 1, 1};
+        else
+            at.column += ((unsigned char)l->text[i] & 0xc0) != 0x80;
+    }
+    return at;
+}
+
 static int next_event(struct loader *l, yaml_event_t *ret_event)
 {
     if (yaml_parser_parse(&l->parser, ret_event))
@@ -71,8 +86,8 @@ static int next_event(struct loader *l, yaml_event_t *ret_event)
         return no_memory(l);
     yaml_mark_t m = p->problem_mark;
     if (p->error == YAML_READER_ERROR)
-        return err_set(l->err, RAIA_ERR_PROTOCOL, "%s: at byte %zu: %s", l->docs->name,
-                       p->problem_offset, p->problem ? p->problem : "unreadable");
+        return fail(l, place_of_byte(l, p->problem_offset), RAIA_ERR_PROTOCOL, "%s",
+                    p->problem ? p->problem : "unreadable");
     return fail(l, place(m), RAIA_ERR_PROTOCOL, "%s%s%s", p->problem ? p->problem : "bad YAML",
                 p->context ? ", " : "", p->context ? p->context : "");
 }
@@ -492,6 +507,8 @@ int yaml_load(const char *text, size_t len, const char *name, const struct yaml_
         return err_set(e, RAIA_ERR_NOMEM, "%s: out of memory while reading YAML", name);
     struct loader l = {
         .docs = docs,
+        .text = text,
+        .len = len,
         .nodes_left = m && m->max_nodes ? m->max_nodes : 200000,
         .merge_left = MERGE_WORK,
         .max_depth =

@@ -11,6 +11,7 @@
 #include "cli/api.h"
 #include "cli/cluster.h"
 #include "cli/job_run.h"
+#include "cli/shell.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "http/http_client.h"
@@ -88,38 +89,6 @@ static int parse_object(const char *flag, const char *text, struct json **ret, s
                : err_set(e, RAIA_ERR_INVALID, "%s: expected an object", flag);
 }
 
-/* The words after the flags, quoted for the shell that runs them; one word is a command already. */
-static char *command_line(int n, char **words)
-{
-    if (n == 1)
-        return mem_strdup(words[0]);
-    char *line = mem_strdup("");
-    for (int i = 0; line && i < n; i++) {
-        _cleanup_(mem_freep) char *quoted = mem_alloc(strlen(words[i]) * 4 + 3);
-        if (!quoted)
-            break;
-        char *to = quoted;
-        bool plain = *words[i] && !words[i][strcspn(words[i], " \t\n\"'\\$`&|;<>()*?[]#~!{}")];
-        if (!plain)
-            *to++ = '\'';
-        for (const char *p = words[i]; *p; p++) {
-            if (*p == '\'') {
-                memcpy(to, "'\\''", 4);
-                to += 4;
-            } else {
-                *to++ = *p;
-            }
-        }
-        if (!plain)
-            *to++ = '\'';
-        *to = 0;
-        char *more = mem_printf("%s%s%s", line, i ? " " : "", quoted);
-        mem_free(line);
-        line = more;
-    }
-    return line;
-}
-
 static int submission(const struct options *o, const char *entrypoint, struct json **ret_body,
                       struct raia_error *e)
 {
@@ -179,7 +148,7 @@ static int submit(const struct state_cluster *c, const struct options *o, int n,
                   struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *body = NULL;
-    _cleanup_(mem_freep) char *entrypoint = command_line(n, words);
+    _cleanup_(mem_freep) char *entrypoint = shell_line(n, words);
     char id[JOB_ID_MAX];
     if (!entrypoint)
         err_set(e, RAIA_ERR_NOMEM, "the command line");

@@ -21,7 +21,8 @@
 #include "json/json.h"
 #include "raia/error.h"
 
-#define MANIFEST_NODES_MAX 256 /* of one cluster on one machine, head included */
+#define MANIFEST_NODES_MAX 256       /* of one cluster on one machine, head included */
+#define MANIFEST_BYTES_MAX (4 << 20) /* of text */
 
 /* The head, or one worker group. */
 struct manifest_group {
@@ -65,7 +66,11 @@ struct manifest {
     struct json *ignored; /* array of strings: fields and kinds without meaning here, each once */
 };
 
+/* "-" is standard input. */
 int manifest_load(const char *path, struct manifest **ret_m, struct raia_error *e);
+/* The same from a text; `name` is for messages. */
+int manifest_parse(const char *text, size_t len, const char *name, struct manifest **ret_m,
+                   struct raia_error *e);
 void manifest_free(struct manifest *m); /* takes NULL */
 void manifest_freep(void *p);           /* for _cleanup_ */
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +39,12 @@ int state_root(char **ret_dir, struct raia_error *e)
     const char *set = getenv("RAIA_STATE_DIR");
     _cleanup_(mem_freep) char *dir =
         set && *set ? mem_strdup(set) : mem_printf("/tmp/raia-%u", (unsigned)getuid());
+    if (dir && dir[0] != '/') {
+        char cwd[4096];
+        char *absolute = getcwd(cwd, sizeof cwd) ? mem_printf("%s/%s", cwd, dir) : NULL;
+        mem_free(dir);
+        dir = absolute;
+    }
     if (!dir)
         return err_set(e, RAIA_ERR_NOMEM, "the state folder");
     int r = io_mkdir_p(dir, 0700, e);
@@ -70,17 +75,36 @@ int state_dir(const char *name, char **ret_dir, struct raia_error *e)
     return *ret_dir ? 0 : err_set(e, RAIA_ERR_NOMEM, "the state folder");
 }
 
-bool state_alive(const char *dir, int *ret_pid)
+/* A record lock, not flock: it tells who holds it, and asking does not take it. */
+static struct flock whole_file(void)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+}
+
+static int open_lock(const char *dir, int flags)
 {
     _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", dir);
-    _cleanup_(fd_closep) int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+    return path ? open(path, flags | O_CLOEXEC, 0600) : -1;
+}
+
+int state_lock(const char *dir, int *ret_fd, struct raia_error *e)
+{
+    struct flock l = whole_file();
+    _cleanup_(fd_closep) int fd = open_lock(dir, O_RDWR | O_CREAT);
+    if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0)
+        return err_errno(e, errno, "lock '%s/keeper.pid'", dir);
+    *ret_fd = STEAL_FD(fd);
+    return 0;
+}
+
+bool state_alive(const char *dir, int *ret_pid)
+{
+    struct flock l = whole_file();
+    _cleanup_(fd_closep) int fd = open_lock(dir, O_RDWR);
+    if (fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK)
         return false;
-    char text[32] = "";
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    int pid = n > 0 ? (int)strtol(text, NULL, 10) : 0;
     if (ret_pid)
-        *ret_pid = pid;
+        *ret_pid = (int)l.l_pid;
     return true;
 }
 
@@ -140,8 +164,7 @@ int state_list(char ***ret_names, struct raia_error *e)
     size_t n = 0;
     DIR *d = opendir(root);
     for (struct dirent *it; d && names && (it = readdir(d));) {
-        _cleanup_(mem_freep) char *path = mem_printf("%s/%s/plan.json", root, it->d_name);
-        if (it->d_name[0] == '.' || !path || access(path, F_OK) < 0)
+        if (it->d_name[0] == '.')
             continue;
         char **more = mem_realloc(names, (n + 2) * sizeof *more);
         if (!more)
@@ -188,13 +211,32 @@ static int open_newest(struct state_cluster *ret_c, struct raia_error *e)
     return 0;
 }
 
+/* The cluster's name in a value of RAIA_ADDRESS: a name, its folder or one of its nodes', or the
+ * socket of a node ("unix:PATH"). NULL: none of these. mem_free. */
+static char *name_in_address(const char *address)
+{
+    _cleanup_(mem_freep) char *root = NULL;
+    const char *path = strncmp(address, "unix:", 5) ? address : address + 5;
+    if (!strchr(path, '/'))
+        return mem_strdup(path);
+    if (state_root(&root, NULL) < 0 || strncmp(path, root, strlen(root)) ||
+        path[strlen(root)] != '/')
+        return NULL;
+    path += strlen(root) + 1;
+    return mem_strndup(path, strcspn(path, "/"));
+}
+
 int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e)
 {
+    const char *address = getenv("RAIA_ADDRESS");
+    _cleanup_(mem_freep) char *dir = NULL;
+    _cleanup_(mem_freep) char *named = NULL;
     if (!name)
         name = getenv("RAIA_CLUSTER");
+    if ((!name || !*name) && address && *address && strcmp(address, "auto"))
+        name = named = name_in_address(address);
     if (!name || !*name)
         return open_newest(ret_c, e);
-    _cleanup_(mem_freep) char *dir = NULL;
     int r = state_dir(name, &dir, e);
     if (r < 0)
         return r;

@@ -32,12 +32,13 @@ int state_root(char **ret_dir, struct raia_error *e);
 /* ROOT/name, not made. */
 int state_dir(const char *name, char **ret_dir, struct raia_error *e);
 
-/* Whether something of the cluster runs: its keeper (or the supervisor of `raia start`) holds the
- * lock. */
+/* Whether the cluster's keeper lives: it holds the lock on DIR/keeper.pid, and the kernel says who
+ * holds it. (state_lock is how; the process keeps it until it ends.) */
 bool state_alive(const char *dir, int *ret_pid);
+int state_lock(const char *dir, int *ret_fd, struct raia_error *e);
 
-/* The cluster of that name; NULL: the one that RAIA_ADDRESS or RAIA_CLUSTER names, else the newest
- * that runs. -NOT_FOUND says what to do. */
+/* The cluster of that name; NULL: the one that RAIA_CLUSTER or RAIA_ADDRESS names (a name, a folder,
+ * "unix:SOCKET"), else the newest that runs. -NOT_FOUND says what to do. */
 int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e);
 
 /* Writes cluster.json (from what the head wrote into gcs.json). */
@@ -47,7 +48,7 @@ int state_publish(const char *dir, const char *name, const char *host, int port,
 /* Makes token and tls/ (one CA, one leaf) unless they are there. */
 int state_make_secrets(const char *dir, const char *node_ip, struct raia_error *e);
 
-/* Names of the clusters with a state folder that is in use, NULL-terminated; each and the array:
+/* Names of all clusters with a state folder, running or not, NULL-terminated; each and the array:
  * mem_free. */
 int state_list(char ***ret_names, struct raia_error *e);
 void state_list_free(char **names);

@@ -90,7 +90,7 @@ Test(yaml_load, faults)
         {"a: \"x\\0y\"\n", "t.yaml:1:4: a NUL character"},
         {"a: {<<: 3}\n", "t.yaml:1:4: '<<' takes a mapping"},
         {"a: {<<: {}, <<: {}}\n", "t.yaml:1:13: the key \"<<\""},
-        {"a: \"\xff\"\n", "t.yaml: at byte 4"},
+        {"a: \"\xff\"\n", "t.yaml:1:5: invalid"},
         {"a: 1\n---\nb: 'x\n", "t.yaml:"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
