@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/control.h"
 #include "crypto/crypto.h"
+#include "rest/rest.h"
 #include "service/service.h"
 
 #define PEM_MAX (1u << 20)
@@ -28,6 +31,9 @@ struct daemon {
     struct packages packages;            /* files */
     struct service *service;             /* rpc */
     struct gcs_core *core;               /* state */
+    struct rest *rest;                   /* HTTP */
+    struct control_server *control;      /* the control socket */
+    struct loop_fd *control_fd;          /* its clients */
     char *pem[3];                        /* ca, certificate, key; owned */
     struct rpc_tls tls;                  /* points into pem */
     uint16_t port;                       /* of the service */
@@ -234,6 +240,98 @@ static int report(struct daemon *d, struct raia_error *e)
     return io_write_file(path, text, (size_t)n, 0600, 0, e);
 }
 
+/* The first line of the token's file. It is in no message. */
+static int read_token(const char *path, char **ret_token, struct raia_error *e)
+{
+    char *text = NULL;
+    size_t n;
+    int r = io_read_file(path, 4096, &text, NULL, e);
+
+    if (r < 0)
+        return r;
+    n = strcspn(text, " \t\r\n");
+    text[n] = 0;
+    if (n == 0) {
+        mem_free(text);
+        return err_set(e, RAIA_ERR_INVALID, "the token file '%s' is empty", path);
+    }
+    *ret_token = text;
+    return 0;
+}
+
+static int start_rest(struct daemon *d, struct raia_error *e)
+{
+    struct rest_options o = {
+        .loop = d->loop,
+        .core = d->core,
+        .packages = &d->packages,
+        .host = d->settings->dashboard_host,
+        .port = (uint16_t)d->settings->dashboard_port,
+        .session_dir = d->settings->session_dir,
+    };
+    char *token = NULL;
+    int r = d->settings->token_file[0] ? read_token(d->settings->token_file, &token, e) : 0;
+
+    if (r < 0)
+        return r;
+    o.token = token;
+    r = rest_new(&o, &d->rest, e);
+    if (token)
+        crypto_wipe(token, strlen(token));
+    mem_free(token);
+    if (r == 0)
+        d->dashboard_port = rest_port(d->rest);
+    return r;
+}
+
+/* ---- the control socket ---- */
+
+static int on_status(void *arg, const struct json *request, struct json *reply,
+                     struct raia_error *e)
+{
+    struct daemon *d = arg;
+    struct gcs_stats st;
+
+    (void)request;
+    (void)e;
+    gcs_core_get_stats(d->core, &st);
+    (void)json_set_str(reply, "cluster_id", gcs_core_cluster_id(d->core));
+    (void)json_set_int(reply, "port", d->port);
+    (void)json_set_int(reply, "dashboard_port", d->dashboard_port);
+    (void)json_set_str(reply, "storage", d->settings->storage);
+    (void)json_set_int(reply, "nodes_alive", (int64_t)st.nodes_alive);
+    (void)json_set_int(reply, "sessions", (int64_t)st.sessions);
+    (void)json_set_int(reply, "jobs_alive", (int64_t)st.jobs_alive);
+    (void)json_set_int(reply, "submissions_live", (int64_t)st.submissions_live);
+    (void)json_set_int(reply, "actors_alive",
+                       (int64_t)st.actors[RAIA__GCS__ACTOR_STATE__ACTOR_ALIVE]);
+    return json_set_int(reply, "commits_waiting", (int64_t)st.commits_waiting);
+}
+
+static void on_control(void *arg, int fd, unsigned events)
+{
+    struct daemon *d = arg;
+
+    (void)fd;
+    (void)events;
+    control_server_step(d->control);
+}
+
+static int start_control(struct daemon *d, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/gcs.ctl", d->settings->session_dir);
+    int r = path ? control_server_new(path, NULL, &d->control, e)
+                 : err_set(e, RAIA_ERR_NOMEM, "control socket");
+
+    if (r < 0)
+        return r;
+    r = control_add_builtins(d->control, "raia-gcs", on_status, d);
+    if (r < 0)
+        return err_set(e, -r, "control socket");
+    return loop_fd_new(d->loop, control_server_fd(d->control), LOOP_READ, on_control, d,
+                       &d->control_fd, e);
+}
+
 static int start(struct daemon *d, struct raia_error *e)
 {
     int r = loop_new(&d->loop, e);
@@ -255,6 +353,10 @@ static int start(struct daemon *d, struct raia_error *e)
     if (r == 0)
         r = service_start(d->service, d->core, &d->port, e);
     if (r == 0)
+        r = start_rest(d, e);
+    if (r == 0)
+        r = start_control(d, e);
+    if (r == 0)
         r = report(d, e);
     return r;
 }
@@ -265,6 +367,9 @@ static void finish(struct daemon *d)
         stop(d);
         (void)loop_run(d->loop);
     }
+    loop_fd_free(d->control_fd);
+    control_server_free(d->control);
+    rest_free(d->rest);
     loop_fd_free(d->storage_fd);
     storage_free(d->storage);
     gcs_core_free(d->core);
