@@ -188,6 +188,8 @@ void http_exchange_finish__(struct http_exchange *x, int status, struct MHD_Resp
         if (x->suspended) {
             x->suspended = false;
             MHD_resume_connection(x->conn);
+            if (x->s)
+                http_server_wake__(x->s, 0); /* this may not come from a step */
         }
     } else if (r) {
         MHD_destroy_response(r);

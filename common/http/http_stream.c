@@ -77,6 +77,8 @@ static void resume(struct http_stream *st)
         return;
     st->x->suspended = false;
     MHD_resume_connection(st->x->conn);
+    if (st->x->s)
+        http_server_wake__(st->x->s, 0); /* this may not come from a step */
 }
 
 struct http_stream *http_answer_stream(struct http_exchange *x, int status, const char *type,
