@@ -325,7 +325,7 @@ static int start_control(struct daemon *d, struct raia_error *e)
 
     if (r < 0)
         return r;
-    r = control_add_builtins(d->control, "raia-gcs", on_status, d);
+    r = control_add_builtins(d->control, "raia-gcs", rest_registry(d->rest), on_status, d);
     if (r < 0)
         return err_set(e, -r, "control socket");
     return loop_fd_new(d->loop, control_server_fd(d->control), LOOP_READ, on_control, d,

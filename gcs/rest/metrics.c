@@ -1,7 +1,9 @@
 /* GET /metrics: the cluster's state for Prometheus, under Ray's names where Ray has one. */
 #include <string.h>
 
+#include "base/err.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "rest/rest_impl.h"
 
 #define METRICS_MAX (16u << 20)
@@ -9,18 +11,6 @@
 static void head(struct buf *b, const char *name, const char *type, const char *help)
 {
     (void)buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void gauge(struct buf *b, const char *name, const char *help, uint64_t value)
-{
-    head(b, name, "gauge", help);
-    (void)buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
-}
-
-static void counter(struct buf *b, const char *name, const char *help, uint64_t value)
-{
-    head(b, name, "counter", help);
-    (void)buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
 }
 
 /* A label's value, escaped. */
@@ -94,36 +84,131 @@ static void put_resources(struct rest *rest, struct buf *b)
     mem_free(s);
 }
 
-static void put_stats(struct rest *rest, struct buf *b)
-{
-    static const char *const states[4] = {"PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD"};
-    struct gcs_stats st;
-    struct http_server_stats http;
+/* One number of the state, shown as it is. */
+struct shown {
+    struct metric_desc desc;                       /* what it is called */
+    const char *state;                             /* label State; NULL: none */
+    double (*read)(const struct gcs_stats *stats); /* from the core's numbers */
+};
 
-    gcs_core_get_stats(rest->options.core, &st);
-    http_server_get_stats(rest->server, &http);
-    head(b, "ray_gcs_actors_count", "gauge", "Actors by state.");
-    for (int i = 0; i < 4; i++)
-        (void)buf_printf(b, "ray_gcs_actors_count{State=\"%s\"} %zu\n", states[i], st.actors[i]);
-    gauge(b, "ray_cluster_active_nodes", "Nodes alive.", st.nodes_alive);
-    gauge(b, "ray_running_jobs", "Drivers connected.", st.jobs_alive);
-    gauge(b, "ray_finished_jobs", "Drivers that ended and are remembered.", st.jobs_dead);
-    gauge(b, "raia_gcs_submissions_live", "Submitted jobs, pending or running.",
-          st.submissions_live);
-    gauge(b, "raia_gcs_submissions_ended", "Submitted jobs that ended and are remembered.",
-          st.submissions_ended);
-    gauge(b, "raia_gcs_dead_nodes", "Dead nodes that are remembered.", st.nodes_dead);
-    gauge(b, "raia_gcs_sessions", "Sessions of raylets, open.", st.sessions);
-    gauge(b, "raia_gcs_kv_bytes", "Bytes of key-value pairs.", st.kv_bytes);
-    gauge(b, "raia_gcs_package_bytes", "Bytes of packages.", rest->options.packages->bytes);
-    gauge(b, "raia_gcs_commits_waiting", "Commits that wait for storage.", st.commits_waiting);
-    counter(b, "raia_gcs_commits_total", "Commits carried out.", st.commits);
-    counter(b, "raia_gcs_published_total", "Publications given to sessions.", st.published);
-    counter(b, "raia_gcs_publications_dropped_total",
-            "Publications dropped for sessions that read too slowly.", st.dropped);
-    counter(b, "raia_gcs_http_requests_total", "Requests to the REST API.", http.requests);
-    counter(b, "raia_gcs_http_refused_total", "Requests refused: no token, no route, too large.",
-            http.refused);
+#define SHOWN(fn, expression)                                                                      \
+    static double fn(const struct gcs_stats *st)                                                   \
+    {                                                                                              \
+        return (double)(expression);                                                               \
+    }
+SHOWN(read_nodes, st->nodes_alive)
+SHOWN(read_dead_nodes, st->nodes_dead)
+SHOWN(read_jobs, st->jobs_alive)
+SHOWN(read_dead_jobs, st->jobs_dead)
+SHOWN(read_live, st->submissions_live)
+SHOWN(read_ended, st->submissions_ended)
+SHOWN(read_sessions, st->sessions)
+SHOWN(read_kv, st->kv_bytes)
+SHOWN(read_waiting, st->commits_waiting)
+SHOWN(read_commits, st->commits)
+SHOWN(read_published, st->published)
+SHOWN(read_dropped, st->dropped)
+SHOWN(read_pending, st->actors[RAIA__GCS__ACTOR_STATE__ACTOR_PENDING])
+SHOWN(read_alive, st->actors[RAIA__GCS__ACTOR_STATE__ACTOR_ALIVE])
+SHOWN(read_restarting, st->actors[RAIA__GCS__ACTOR_STATE__ACTOR_RESTARTING])
+SHOWN(read_dead, st->actors[RAIA__GCS__ACTOR_STATE__ACTOR_DEAD])
+
+#define GAUGE(metric_name, text)                                                                   \
+    {                                                                                              \
+        .name = (metric_name), .help = (text), .type = METRIC_GAUGE                                \
+    }
+static const struct shown shown[] = {
+    {GAUGE("ray_cluster_active_nodes", "Nodes alive."), NULL, read_nodes},
+    {GAUGE("raia_gcs_dead_nodes", "Dead nodes that are remembered."), NULL, read_dead_nodes},
+    {GAUGE("ray_running_jobs", "Drivers connected."), NULL, read_jobs},
+    {GAUGE("ray_finished_jobs", "Drivers that ended and are remembered."), NULL, read_dead_jobs},
+    {GAUGE("raia_gcs_submissions_live", "Submitted jobs, pending or running."), NULL, read_live},
+    {GAUGE("raia_gcs_submissions_ended", "Submitted jobs that ended and are remembered."), NULL,
+     read_ended},
+    {GAUGE("raia_gcs_sessions", "Sessions of raylets, open."), NULL, read_sessions},
+    {GAUGE("raia_gcs_kv_bytes", "Bytes of key-value pairs."), NULL, read_kv},
+    {GAUGE("raia_gcs_commits_waiting", "Commits that wait for storage."), NULL, read_waiting},
+    {GAUGE("raia_gcs_commits", "Commits carried out since the start."), NULL, read_commits},
+    {GAUGE("raia_gcs_published", "Publications given to sessions since the start."), NULL,
+     read_published},
+    {GAUGE("raia_gcs_publications_dropped",
+           "Publications dropped since the start, for sessions that read too slowly."),
+     NULL, read_dropped},
+};
+#define N_SHOWN (sizeof shown / sizeof shown[0])
+
+static const struct metric_desc actors_desc = {.name = "ray_gcs_actors_count",
+                                               .help = "Actors by state.",
+                                               .type = METRIC_GAUGE,
+                                               .labels = {"State"},
+                                               .max_series = 4};
+static const struct shown actors[] = {
+    {.state = "PENDING_CREATION", .read = read_pending},
+    {.state = "ALIVE", .read = read_alive},
+    {.state = "RESTARTING", .read = read_restarting},
+    {.state = "DEAD", .read = read_dead},
+};
+#define N_ACTORS (sizeof actors / sizeof actors[0])
+
+/* A metric and where its value comes from. */
+struct source {
+    struct metric metric;      /* registered */
+    struct rest *rest;         /* whose core */
+    const struct shown *shown; /* which number */
+};
+
+struct rest_metrics {
+    struct metrics *registry;                  /* owned */
+    struct source sources[N_SHOWN + N_ACTORS]; /* what is in it */
+};
+
+static double read_source(void *ctx)
+{
+    const struct source *source = ctx;
+    struct gcs_stats st;
+
+    gcs_core_get_stats(source->rest->options.core, &st);
+    return source->shown->read(&st);
+}
+
+int rest_metrics_new(struct rest *rest, struct raia_error *e)
+{
+    struct rest_metrics *m = mem_new(struct rest_metrics);
+    int r = 0;
+
+    if (!m || metrics_new(&m->registry) < 0) {
+        mem_free(m);
+        return err_set(e, RAIA_ERR_NOMEM, "metrics");
+    }
+    rest->metrics = m;
+    for (size_t i = 0; i < N_SHOWN + N_ACTORS && r == 0; i++) {
+        struct source *source = &m->sources[i];
+
+        source->rest = rest;
+        source->shown = i < N_SHOWN ? &shown[i] : &actors[i - N_SHOWN];
+        r = metric_init(&source->metric, m->registry,
+                        i < N_SHOWN ? &source->shown->desc : &actors_desc,
+                        i < N_SHOWN ? NULL : (const char *[]){source->shown->state}, e);
+        metric_set_source(&source->metric, read_source, source);
+    }
+    return r;
+}
+
+void rest_metrics_free(struct rest *rest)
+{
+    struct rest_metrics *m = rest->metrics;
+
+    if (!m)
+        return;
+    for (size_t i = 0; i < N_SHOWN + N_ACTORS; i++)
+        metric_fini(&m->sources[i].metric);
+    metrics_free(m->registry);
+    mem_free(m);
+}
+
+struct metrics *rest_registry(const struct rest *rest)
+{
+    return rest->metrics->registry;
 }
 
 void rest_metrics(struct http_exchange *x, void *arg)
@@ -134,7 +219,8 @@ void rest_metrics(struct http_exchange *x, void *arg)
     char *text;
 
     buf_init(&b, METRICS_MAX);
-    put_stats(rest, &b);
+    if (metrics_render(rest->metrics->registry, &b) < 0 && b.err == 0)
+        b.err = -RAIA_ERR_NOMEM;
     put_resources(rest, &b);
     text = buf_steal(&b, &size);
     buf_fini(&b);

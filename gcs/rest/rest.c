@@ -89,6 +89,8 @@ int rest_new(const struct rest_options *options, struct rest **ret_rest, struct 
     if (!rest->host || !rest->session_dir || (options->token && !rest->token))
         r = err_set(e, RAIA_ERR_NOMEM, "REST API");
     else
+        r = rest_metrics_new(rest, e);
+    if (r == 0)
         r = http_server_new(&o, routes, sizeof routes / sizeof routes[0], rest, &rest->server, e);
     if (r == 0)
         r = loop_fd_new(options->loop, http_server_fd(rest->server), LOOP_READ, on_ready, rest,
@@ -114,6 +116,7 @@ void rest_free(struct rest *rest)
     http_server_free(rest->server); /* ends the tails */
     rest_tails_end(rest);
     rest_uploads_forget(rest);
+    rest_metrics_free(rest);
     mem_free(rest->host);
     mem_free(rest->token);
     mem_free(rest->session_dir);

@@ -21,6 +21,7 @@
 #include "service/packages.h"
 
 struct rest;
+struct metrics;
 
 struct rest_options {
     struct loop *loop;         /* where it lives */
@@ -35,6 +36,8 @@ struct rest_options {
 
 int rest_new(const struct rest_options *options, struct rest **ret_rest, struct raia_error *e);
 uint16_t rest_port(const struct rest *rest);
+/* What /metrics shows, but for the resources; lives as long as rest. */
+struct metrics *rest_registry(const struct rest *rest);
 void rest_free(struct rest *rest); /* accepts NULL */
 
 #endif

@@ -9,14 +9,15 @@
 #include "rest/rest.h"
 
 struct rest {
-    struct rest_options options; /* texts copied below */
-    char *host;                  /* owned */
-    char *token;                 /* owned; NULL: none */
-    char *session_dir;           /* owned */
-    struct http_server *server;  /* serves */
-    struct loop_fd *server_fd;   /* drives it */
-    struct list tails;           /* of log_tail.c */
-    struct list uploads;         /* of upload.c: works under way */
+    struct rest_options options;  /* texts copied below */
+    char *host;                   /* owned */
+    char *token;                  /* owned; NULL: none */
+    char *session_dir;            /* owned */
+    struct http_server *server;   /* serves */
+    struct loop_fd *server_fd;    /* drives it */
+    struct rest_metrics *metrics; /* of metrics.c */
+    struct list tails;            /* of log_tail.c */
+    struct list uploads;          /* of upload.c: works under way */
 };
 
 /* A request that the core answers; its kind says how. */
@@ -68,6 +69,8 @@ int rest_open_log(const struct rest *rest, const char *submission_id);
 size_t rest_utf8_whole(const char *data, size_t len);
 /* Replaces bytes that are not UTF-8 by '?'. */
 void rest_utf8_mend(char *data, size_t len);
+int rest_metrics_new(struct rest *rest, struct raia_error *e);
+void rest_metrics_free(struct rest *rest);
 void rest_tails_end(struct rest *rest);
 void rest_uploads_forget(struct rest *rest);
 /* Lower-case hex of bytes, or "" of none; buf has room for 2 * 16 + 1. */

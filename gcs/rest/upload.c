@@ -182,7 +182,7 @@ void rest_package_put(struct http_exchange *x, void *arg)
         rest_answer_failure(x, &e);
         return;
     }
-    http_set_user(x, NULL, NULL); /* it is the work's now */
+    http_set_user(x, u, NULL); /* it is the work's now */
     u->x = x;
     list_add_tail(&rest->uploads, &u->link);
     loop_work(rest->options.loop, &u->work, work, work_done);
