@@ -39,6 +39,11 @@ run() { # title folder ctest-arguments...
         /^Test Passed\./ { ok += tested ? tested : 1 }
         /^Test Failed\.|^Test timed out|Test time out/ { if (!bad) bad = 1; ko += bad; ok += tested > bad ? tested - bad : 0; print "F " name }
         END { print "C " ok + 0 " " ko + 0 }' "$dir/Testing/Temporary/LastTest.log" 2>/dev/null)
+    # Criterion reports a test as passed before LeakSanitizer has looked at its process.
+    if grep -qE 'SUMMARY: [A-Za-z]+Sanitizer' "$dir/Testing/Temporary/LastTest.log"; then
+        grep -nE -B2 -A12 'ERROR: [A-Za-z]+Sanitizer' "$dir/Testing/Temporary/LastTest.log" | head -n 60
+        counts+=$'\nC 0 1\nF a_sanitizer_report_in_a_test_that_passed'
+    fi
     while read -r kind a b; do
         case $kind in
         F) names+=("$title: $a") ;;
