@@ -21,7 +21,9 @@
  * either a shared ring pair (same node: REC_PEER_PAIR on the socket) or a channel (other node:
  * REC_CHANNEL_OPENED). What processes say to each other (coreworker/core/wire.h) is opaque here. On
  * a channel a record travels inside REC_CHANNEL_DATA. Both kinds are FIFO, and break as a pair,
- * after a delivered prefix, with REC_PEER_CLOSED to the side that lives.
+ * after a delivered prefix, with REC_PEER_CLOSED to the side that lives. Two processes have at most
+ * one pair or channel: an OPEN that crosses the peer's own is answered with the same number, a
+ * PeerPair then without descriptors.
  */
 #ifndef PROTO_RECORD_H
 #define PROTO_RECORD_H
@@ -85,8 +87,8 @@ enum record_type {
     REC_DEMAND = 31,       /* up: struct rec_demand */
     REC_LEASE = 32,        /* down: struct rec_lease: granted */
     REC_LEASE_RETURN = 33, /* up: struct rec_lease_return: by the owner */
-    REC_LEASE_RECLAIM =
-        34,              /* down: tag = lease id: others wait; return it after what is in flight */
+    REC_LEASE_RECLAIM = 34, /* down: tag = lease id; u8 node[16], the worker's: others wait; return
+                             * it after what is in flight */
     REC_LEASE_LOST = 35, /* down: struct rec_lease_lost: the worker died */
     REC_DEMAND_FAILED =
         36,           /* down: struct rec_demand_failed: can never be met (or not now: a warning) */

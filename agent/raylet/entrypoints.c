@@ -1,0 +1,284 @@
+/*
+ * Entrypoints: the commands of submitted jobs, which the supervisor runs and keeps while raylets
+ * come and go. Each is known here until the GCS has stored its end.
+ */
+#define LOG_MODULE "raylet.entrypoints"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "json/json.h"
+#include "raylet/raylet.h"
+
+#define STOP_GRACE_MS 3000
+#define ENV_MAX       4096
+
+static struct entrypoint *find(struct raylet *r, const char *submission, uint32_t attempt)
+{
+    struct entrypoint *p, *next;
+
+    HASH_FOREACH (r->entrypoints, p, next)
+        if (p->attempt == attempt && !strcmp(p->submission, submission))
+            return p;
+    return NULL;
+}
+
+static struct entrypoint *by_id(struct raylet *r, uint64_t id)
+{
+    return HASH_GET(r->entrypoints, id, &id);
+}
+
+static struct entrypoint *add(struct raylet *r, uint64_t id, const char *submission,
+                              uint32_t attempt)
+{
+    struct entrypoint *p = mem_new(struct entrypoint);
+
+    if (!p)
+        return NULL;
+    p->id = id;
+    p->attempt = attempt;
+    p->submission = mem_strdup(submission);
+    if (!p->submission || HASH_PUT(r->entrypoints, id, p) < 0) {
+        mem_free(p->submission);
+        mem_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void drop(struct raylet *r, struct entrypoint *p)
+{
+    HASH_DEL(r->entrypoints, p);
+    mem_free(p->submission);
+    mem_free(p);
+}
+
+void entrypoints_free(struct raylet *r)
+{
+    struct entrypoint *p, *next;
+
+    HASH_FOREACH (r->entrypoints, p, next)
+        drop(r, p);
+}
+
+void entrypoint_event(const struct raylet *r, const struct entrypoint *p,
+                      Raia__Gcs__EntrypointEvent *ret_event, Raia__Error *ret_error)
+{
+    raia__gcs__entrypoint_event__init(ret_event);
+    raia__error__init(ret_error);
+    ret_event->submission_id = p->submission;
+    ret_event->attempt = p->attempt;
+    ret_event->pid = p->pid;
+    ret_event->node_id = (ProtobufCBinaryData){16, (uint8_t *)r->node.bytes};
+    ret_event->state = p->failed   ? RAIA__GCS__ENTRYPOINT_STATE__ENTRYPOINT_START_FAILED
+                       : p->exited ? RAIA__GCS__ENTRYPOINT_STATE__ENTRYPOINT_EXITED
+                                   : RAIA__GCS__ENTRYPOINT_STATE__ENTRYPOINT_STARTED;
+    ret_event->exit_status = p->status;
+    if (p->failed) {
+        ret_error->code = p->error.code;
+        ret_error->text = (char *)p->error.text;
+        ret_event->error = ret_error;
+        ret_event->message = (char *)p->error.text;
+    }
+}
+
+static void fail(struct raylet *r, struct entrypoint *p, const struct raia_error *e)
+{
+    p->failed = true;
+    p->error = *e;
+    log_warn("an entrypoint could not be started", "submission=%s error=%s", LOG_Q(p->submission),
+             LOG_Q(e->text));
+    gcs_entrypoint(r, p);
+}
+
+/* RAIA_JOB_CONFIG_JSON: what raia_init finds of the submission's own. mem_free. */
+static char *job_config(const Raia__Gcs__StartEntrypoint *m)
+{
+    _cleanup_(json_freep) struct json *root = json_new_object();
+    struct json *env = json_new_object(), *vars = json_new_object(), *metadata = NULL;
+    const Raia__RuntimeEnv *given = m->runtime_env;
+    size_t len;
+
+    for (size_t i = 0; given && i < given->n_env_vars; i++)
+        json_set_str(vars, given->env_vars[i]->name, given->env_vars[i]->value);
+    json_set(env, "env_vars", vars);
+    if (given && *given->working_dir)
+        json_set_str(env, "working_dir", given->working_dir);
+    json_set(root, "runtime_env", env);
+    if (*m->metadata_json)
+        (void)json_parse(m->metadata_json, strlen(m->metadata_json), NULL, &metadata, NULL);
+    json_set(root, "metadata", metadata ? metadata : json_new_object());
+    return json_print(root, JSON_COMPACT, &len);
+}
+
+/* The folder that it runs in: a local one, or the session folder. */
+static int working_dir(const struct raylet *r, const Raia__RuntimeEnv *env, const char **ret_dir,
+                       struct raia_error *e)
+{
+    struct stat st;
+
+    *ret_dir = r->config.session_dir;
+    if (!env || !*env->working_dir)
+        return 0;
+    if (strstr(env->working_dir, "://"))
+        return err_set(e, RAIA_ERR_RUNTIME_ENV,
+                       "working_dir '%s': packages are not supported, give a local folder",
+                       env->working_dir);
+    if (stat(env->working_dir, &st) < 0)
+        return err_set(e, RAIA_ERR_RUNTIME_ENV, "working_dir '%s': %s", env->working_dir,
+                       strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, RAIA_ERR_RUNTIME_ENV, "working_dir '%s' is not a folder",
+                       env->working_dir);
+    *ret_dir = env->working_dir;
+    return 0;
+}
+
+static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
+                 struct raia_error *e)
+{
+    static char *const shell[] = {"/bin/sh", "-c"};
+    const Raia__RuntimeEnv *env = m->runtime_env;
+    Raia__Agent__Spawn spawn = RAIA__AGENT__SPAWN__INIT;
+    char *argv[] = {shell[0], shell[1], m->entrypoint};
+    size_t given = env ? env->n_env_vars : 0, n = given, max = given + 6;
+    _cleanup_(mem_freep) Raia__EnvVar *var = mem_calloc(max, sizeof *var);
+    _cleanup_(mem_freep) Raia__EnvVar **list = mem_calloc(max, sizeof *list);
+    _cleanup_(mem_freep) char *address = mem_printf("unix:%s", r->socket_path);
+    _cleanup_(mem_freep) char *log =
+        mem_printf("%s/logs/job-driver-%s.log", r->config.session_dir, p->submission);
+    _cleanup_(mem_freep) char *config = job_config(m);
+    const char *dir;
+    int got = working_dir(r, env, &dir, e);
+
+    if (got < 0)
+        return got;
+    if (given > ENV_MAX)
+        return err_set(e, RAIA_ERR_RUNTIME_ENV, "more than %d environment variables", ENV_MAX);
+    if (env && *env->unsupported)
+        return err_set(e, RAIA_ERR_RUNTIME_ENV,
+                       "the runtime environment has keys that are not supported: %s",
+                       env->unsupported);
+    if (!var || !list || !address || !log || !config)
+        return err_set(e, RAIA_ERR_NOMEM, "start an entrypoint");
+    const char *const ours[][2] = {{"RAIA_ADDRESS", address},
+                                   {"RAIA_API_SERVER", r->config.api_server},
+                                   {"RAIA_SUBMISSION_ID", p->submission},
+                                   {"RAIA_JOB_CONFIG_JSON", config},
+                                   {"RAIA_SESSION_DIR", r->config.session_dir},
+                                   {"RAIA_NODE_NAME", r->config.node_name}};
+    for (size_t i = 0; i < max; i++) {
+        raia__env_var__init(&var[i]);
+        list[i] = &var[i];
+    }
+    for (size_t i = 0; i < given; i++)
+        var[i] = *env->env_vars[i];
+    for (size_t i = 0; i < 6; i++, n++) {
+        var[n].name = (char *)ours[i][0];
+        var[n].value = (char *)ours[i][1];
+    }
+    spawn.id = p->id;
+    spawn.argv = argv;
+    spawn.n_argv = 3;
+    spawn.env = list;
+    spawn.n_env = n;
+    spawn.cwd = (char *)dir;
+    spawn.stdout_path = log;
+    spawn.entrypoint = 1;
+    spawn.submission_id = p->submission;
+    spawn.attempt = p->attempt;
+    got = sup_spawn(r, &spawn);
+    return got < 0 ? err_set(e, -got, "ask the supervisor to start the entrypoint") : 0;
+}
+
+void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
+{
+    struct entrypoint *p = find(r, m->submission_id, m->attempt);
+    struct raia_error e = {0};
+
+    if (p) { /* said again after a break */
+        gcs_entrypoint(r, p);
+        return;
+    }
+    p = add(r, r->next_entrypoint++, m->submission_id, m->attempt);
+    if (!p)
+        return; /* the GCS asks again with the next session */
+    log_info("starting an entrypoint", "submission=%s attempt=%u", LOG_Q(p->submission),
+             p->attempt);
+    if (spawn(r, p, m, &e) < 0)
+        fail(r, p, &e);
+}
+
+void entrypoints_stop(struct raylet *r, const char *submission, uint32_t attempt)
+{
+    struct entrypoint *p = find(r, submission, attempt);
+
+    if (p && !p->exited && !p->failed)
+        sup_signal(r, p->id, SIGTERM, true, STOP_GRACE_MS);
+}
+
+void entrypoints_ack(struct raylet *r, const char *submission, uint32_t attempt)
+{
+    struct entrypoint *p = find(r, submission, attempt);
+
+    sup_forget(r, submission, attempt);
+    if (p && (p->exited || p->failed))
+        drop(r, p);
+}
+
+void entrypoints_survivors(struct raylet *r, const Raia__Agent__Survivors *m)
+{
+    for (size_t i = 0; i < m->n_entrypoints; i++) {
+        const Raia__Agent__Entrypoint *was = m->entrypoints[i];
+        struct entrypoint *p;
+        if (find(r, was->submission_id, was->attempt))
+            continue;
+        p = add(r, was->id, was->submission_id, was->attempt);
+        if (!p)
+            continue;
+        p->pid = was->pid;
+        p->exited = was->exited;
+        p->status = was->status;
+        if (was->id >= r->next_entrypoint)
+            r->next_entrypoint = was->id + 1;
+    }
+}
+
+void entrypoints_spawned(struct raylet *r, uint64_t id, int32_t pid)
+{
+    struct entrypoint *p = by_id(r, id);
+
+    if (!p)
+        return;
+    p->pid = pid;
+    gcs_entrypoint(r, p);
+}
+
+void entrypoints_failed(struct raylet *r, uint64_t id, const Raia__Error *e)
+{
+    struct entrypoint *p = by_id(r, id);
+    struct raia_error error = {0};
+
+    if (!p)
+        return;
+    err_set(&error, e ? e->code : RAIA_ERR_INTERNAL, "%s", e ? e->text : "it could not be started");
+    fail(r, p, &error);
+}
+
+void entrypoints_exited(struct raylet *r, const Raia__Agent__Exited *m)
+{
+    struct entrypoint *p = by_id(r, m->id);
+
+    if (!p)
+        p = find(r, m->submission_id, m->attempt);
+    if (!p)
+        return;
+    p->exited = true;
+    p->status = m->status;
+    log_info("an entrypoint ended", "submission=%s status=%d", LOG_Q(p->submission), m->status);
+    gcs_entrypoint(r, p);
+}

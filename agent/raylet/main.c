@@ -1,0 +1,106 @@
+/*
+ * raia-raylet: the part of a node that holds its leases, workers, objects and links. Started by
+ * raia-agent. See raylet.h.
+ */
+#define LOG_MODULE "raylet"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/logfile.h"
+#include "raylet/raylet.h"
+
+static int help(void)
+{
+    struct buf b;
+
+    buf_init(&b, 64u << 10);
+    if (settings_put_help(&raylet_settings, &b) < 0)
+        return 1;
+    printf("raia-raylet: leases, workers, objects and links of a node; started by raia-agent.\n\n"
+           "usage: raia-raylet --node-name NAME --session-dir DIR --gcs-address HOST:PORT "
+           "[FLAG ...]\n\n%.*s",
+           (int)b.size, (const char *)b.data);
+    buf_fini(&b);
+    return 0;
+}
+
+static int configure(int argc, char **argv, struct raylet_config *c, bool *ret_help,
+                     struct raia_error *e)
+{
+    int rest = argc, r = settings_defaults(&raylet_settings, c, e);
+
+    if (r == 0)
+        r = settings_from_env(&raylet_settings, c, NULL, e);
+    if (r == 0)
+        r = settings_from_args(&raylet_settings, c, argc, argv, &rest, ret_help, e);
+    if (r < 0 || *ret_help)
+        return r;
+    if (rest < argc)
+        return err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
+    if (!*c->node_name)
+        return err_set(e, RAIA_ERR_INVALID, "--node-name is required");
+    if (c->session_dir[0] != '/')
+        return err_set(e, RAIA_ERR_INVALID, "--session-dir is required: an absolute path");
+    if (!*c->gcs_address)
+        return err_set(e, RAIA_ERR_INVALID, "--gcs-address is required: HOST:PORT");
+    return log_configure(c->log_level, e);
+}
+
+static int log_open(const struct raylet_config *c, struct logfile **ret_file, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *folder = mem_printf("%s/logs", c->session_dir);
+    _cleanup_(mem_freep) char *path =
+        *c->log_to ? mem_strdup(c->log_to) : mem_printf("%s/logs/raylet.log", c->session_dir);
+    int r;
+
+    if (!strcmp(c->log_to, "-"))
+        return 0;
+    if (!folder || !path)
+        return err_set(e, RAIA_ERR_NOMEM, "open the log");
+    r = io_mkdir_p(folder, 0700, e);
+    if (r == 0)
+        r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, ret_file, e);
+    if (r == 0)
+        log_set_sink(logfile_sink(*ret_file));
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct raylet_config c = {0};
+    struct raia_error e = {0};
+    struct logfile *file = NULL;
+    struct raylet *r = NULL;
+    bool want_help = false;
+    int status = 1, got = configure(argc, argv, &c, &want_help, &e);
+
+    if (got < 0 || want_help) {
+        if (got < 0)
+            fprintf(stderr, "raia-raylet: %s (--help lists the flags)\n", e.text);
+        settings_fini(&raylet_settings, &c);
+        return got < 0 ? 2 : help();
+    }
+    signal(SIGPIPE, SIG_IGN);
+    got = log_open(&c, &file, &e);
+    if (got == 0) {
+        log_info("started", "pid=%d node=%s", (int)getpid(), LOG_Q(c.node_name));
+        got = raylet_new(&c, &r, &e);
+    }
+    if (got == 0) {
+        status = raylet_run(r);
+        raylet_free(r);
+    } else {
+        log_error("cannot start", "error=%s", LOG_Q(e.text));
+        fprintf(stderr, "raia-raylet: %s\n", e.text);
+    }
+    log_set_sink(NULL);
+    logfile_close(file);
+    settings_fini(&raylet_settings, &c);
+    return status;
+}
