@@ -3,7 +3,7 @@
 #   make quickstart   install what is missing, build, run the word count on a local cluster
 #   make test         install what is missing, build, run the tests
 #   make check        the long rest
-#   make bench        Raia beside Ray
+#   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make install      honours PREFIX and DESTDIR
 
 PREFIX ?= /usr/local
@@ -24,6 +24,9 @@ build: deps
 
 quickstart: build
 	@e2e/quickstart.sh
+
+bench: build
+	@e2e/bench/run.py $(BENCH)
 
 lint: deps
 	@e2e/lint.sh

@@ -12,7 +12,7 @@
 #endif
 
 static const struct verb *const verbs[] = {
-    &verb_up, &verb_down, &verb_status, &verb_job, &verb_list, &verb_get,
+    &verb_up, &verb_down, &verb_status, &verb_job, &verb_list, &verb_get, &verb_bench,
 };
 
 #define NVERBS (sizeof verbs / sizeof *verbs)

@@ -17,7 +17,7 @@ struct verb {
     const char *help;    /* options and examples; printed by `raia help VERB` */
 };
 
-extern const struct verb verb_up, verb_down, verb_status, verb_job, verb_list, verb_get;
+extern const struct verb verb_up, verb_down, verb_status, verb_job, verb_list, verb_get, verb_bench;
 
 /* Prints "raia VERB: error" and returns 1. */
 int verb_fail(const char *verb, const struct raia_error *e);

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Raia beside Ray: `make bench`.
+
+Runs Raia, Ray's Python and Ray's C++ in turn, several rounds of that, so that what the machine does
+to one it does to all; prints the table, and writes it to docs/performance.md and build/bench.json.
+
+usage: e2e/bench/run.py [--quick] [--rounds N] [--seconds S] [--inner N] [--cases TEXT[,TEXT]] [--no-ray]
+                        [--build DIR] [--no-write]
+  --quick    seconds, Raia alone, everything small: shows that it works
+  --rounds   how often all systems are run in turn (3)
+  --seconds  of one round within a case (2)
+  --inner    rounds within a case (4)
+  --cases    only cases whose name contains one of these texts
+  --no-write do not touch docs/performance.md (nor does --quick, --cases or --no-ray)
+Exit status: 0, 1 if something failed, 3 if a target was not met.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import environment
+import report
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BEGIN, END = "<!-- make bench writes from here -->", "<!-- to here -->"
+PATIENCE = 1200  # seconds for one system's turn
+
+
+def arguments():
+    p = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1], add_help=True)
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seconds", type=float, default=2)
+    p.add_argument("--inner", type=int, default=4)
+    p.add_argument("--cases", type=lambda s: s.split(","), default=[])
+    p.add_argument("--no-ray", action="store_true")
+    p.add_argument("--no-write", action="store_true")
+    p.add_argument("--build", default=os.path.join(ROOT, "build"))
+    return p.parse_args()
+
+
+def lines(system, command, env, results):
+    """Runs one system's turn, a line of JSON for each case; what else it prints is shown if it fails."""
+    with tempfile.TemporaryFile("w+") as err:
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True) as p:
+            killer = signal.signal(signal.SIGALRM, lambda *_: os.killpg(p.pid, signal.SIGKILL))
+            signal.alarm(PATIENCE)
+            try:
+                for line in p.stdout:
+                    if line.startswith("{"):
+                        yield json.loads(line)
+            finally:
+                signal.alarm(0)
+                signal.signal(signal.SIGALRM, killer)
+                if p.poll() is None:
+                    p.terminate()
+            status = p.wait()
+        if status:
+            err.seek(0)
+            results.errors.append(f"{system}: status {status}\n" + "".join(err.readlines()[-15:]))
+
+
+class RayHead:
+    """A Ray head for the C++ driver: its own would end every Ray of the machine when it leaves."""
+
+    def __init__(self, env, folder):
+        self.env, self.folder = env, folder
+
+    def __enter__(self):
+        ray = shutil.which("ray", path=self.env["PATH"])
+        self.process = subprocess.Popen([ray, "start", "--head", "--port=0", "--block", "--disable-usage-stats"], env=self.env,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        current = os.path.join(self.folder, "ray", "ray_current_cluster")
+        end = time.monotonic() + 120
+        while not os.path.exists(current) and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        time.sleep(2)  # its workers start now
+        with open(current) as f:
+            return f.read().strip()
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def end_of(variable):
+    """Ray leaves helpers behind for a while: the next turn should not share the machine with them."""
+    end = time.monotonic() + 10
+    while (pids := list(processes(variable))):
+        time.sleep(0.5)
+        if time.monotonic() > end:
+            for pid in pids:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+
+def processes(variable):
+    """Processes that were started with NAME=VALUE in their environment."""
+    want = variable.encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                if want in f.read().split(b"\0"):
+                    yield pid
+        except OSError:
+            pass
+
+
+def ticks(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def idle_cluster(bin_dir, folder, seconds):
+    """What a cluster of one node costs while it does nothing."""
+    state = os.path.join(folder, "idle")
+    env = {**os.environ, "RAIA_STATE_DIR": state}
+    manifest = os.path.join(folder, "idle.yaml")
+    with open(manifest, "w") as f:
+        f.write("apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: idle}\nspec:\n  headGroupSpec:\n"
+                "    rayStartParams: {num-cpus: \"2\"}\n    template: {spec: {containers: [{name: head, image: x}]}}\n")
+    raia = os.path.join(bin_dir, "raia")
+    subprocess.run([raia, "up", "-f", manifest, "--detach"], env=env, check=True, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(3)
+        pids = list(processes(f"RAIA_STATE_DIR={state}"))
+        before, start = ticks(pids), time.monotonic()
+        time.sleep(seconds)
+        cpu = (ticks(pids) - before) / (time.monotonic() - start)
+        pss = 0
+        for pid in pids:
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                pss += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+        return {"processes": len(pids), "pss_mib": pss / 1024, "cpu": cpu}
+    finally:
+        subprocess.run([raia, "down", "--all"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def write_document(text):
+    path = os.path.join(ROOT, "docs", "performance.md")
+    with open(path) as f:
+        old = f.read()
+    head, rest = old.split(BEGIN, 1)
+    tail = rest.split(END, 1)[1]
+    with open(path, "w") as f:
+        f.write(f"{head}{BEGIN}\n{text}{END}{tail}")
+
+
+def turns(args, wanted, env, folder, results):
+    """One round: Raia, Ray Python, Ray C++."""
+    timing = ["--seconds", str(args.seconds), "--rounds", str(args.inner)]
+    raia_env = {k: v for k, v in os.environ.items() if k != "RAIA_ADDRESS"}
+    raia_env["RAIA_STATE_DIR"] = os.path.join(folder, "raia")
+    yield "raia", [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact", *timing,
+                   *(["--quick"] if args.quick else []), *wanted(report.RAIA)], raia_env
+    if args.no_ray:
+        return
+    inner = [str(args.seconds), str(args.inner)]
+    if wanted(report.PYTHON):
+        ray_env = env.variables(os.path.join(folder, "p"))
+        yield "ray_python", [env.python, os.path.join(HERE, "ray_python.py"), *inner, *wanted(report.PYTHON)], ray_env
+        end_of("RAY_TMPDIR=" + ray_env["RAY_TMPDIR"])
+    if wanted(report.CPP):
+        shutil.rmtree(os.path.join(folder, "c"), ignore_errors=True)
+        ray_env = env.variables(os.path.join(folder, "c"))
+        with RayHead(ray_env, os.path.join(folder, "c")) as address:
+            yield "ray_cpp", [env.cpp, env.cpp_library, *inner, *wanted(report.CPP)], {**ray_env, "RAY_ADDRESS": address}
+        end_of("RAY_TMPDIR=" + ray_env["RAY_TMPDIR"])
+
+
+def main():
+    args = arguments()
+    args.no_ray |= args.quick
+    if args.quick:
+        args.rounds, args.inner, args.seconds = 1, 2, 0.02
+    results, queued, idle = report.Results(), None, None
+    env = environment.Environment(os.path.join(args.build, "bench-env"))
+    folder = tempfile.mkdtemp(prefix="raia-bench-", dir="/tmp")
+
+    def wanted(cases):
+        return [c for c in cases if not args.cases or any(t in c for t in args.cases)]
+
+    try:
+        if not args.no_ray:
+            env.install(os.path.join(HERE, "ray_cpp.cc"))
+        for n in range(args.rounds):
+            for system, command, variables in turns(args, wanted, env, folder, results):
+                for line in lines(system, command, variables, results):
+                    results.add(system, line)
+                    print(f"round {n + 1}: {system:10}  {line['case']:46} {report.number(line.get('per_second')):>10}/s",
+                          file=sys.stderr, flush=True)
+        quick = ["--quick"] if args.quick else []
+        raia_env = {**os.environ, "RAIA_STATE_DIR": os.path.join(folder, "raia")}
+        if wanted([report.QUEUED]):
+            command = [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact", *quick, report.QUEUED]
+            queued = next((x for x in lines("raia", command, raia_env, results) if "error" not in x), None)
+        if wanted(["idle"]):
+            idle = idle_cluster(os.path.join(args.build, "bin"), folder, 2 if args.quick else 20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    machine = environment.machine()
+    versions = {"raia": subprocess.run([os.path.join(args.build, "bin", "raia"), "--version"], capture_output=True, text=True).stdout.strip()}
+    if not args.no_ray:
+        versions["ray"] = environment.RAY_VERSION
+    about = (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Linux {machine['kernel']}; "
+             f"{versions['raia']}" + (f", Ray {versions['ray']} (Python {machine['python']})" if "ray" in versions else "")
+             + f"; {time.strftime('%Y-%m-%d')}. Medians of {args.rounds} interleaved rounds, each the mean of {args.inner} x {args.seconds:g} s.")
+    print(about + "\n\n" + report.table(results, queued, idle))
+    with open(os.path.join(args.build, "bench.json"), "w") as f:
+        json.dump({"machine": machine, "versions": versions, "rates": results.rates, "queued": queued, "idle": idle,
+                   "errors": results.errors}, f, indent=1)
+        f.write("\n")
+    for e in results.errors:
+        print("FAILED " + e, file=sys.stderr)
+    if not (args.no_write or args.no_ray or args.cases or results.errors):
+        write_document(report.markdown(results, queued, idle, about))
+    if results.errors:
+        return 1
+    n = 0 if args.quick or args.no_ray else report.unmet(results, queued, idle)
+    if n:
+        print(f"{n} target(s) not met", file=sys.stderr)
+    return 3 if n else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
