@@ -63,6 +63,16 @@ void caller_add(struct caller *c, struct task *t)
     c->queued++;
 }
 
+void caller_drop(struct caller *c, struct task *t)
+{
+    drop_from_queue(c, t);
+    c->pending--;
+    if (t->deadline != CLOCK_NEVER)
+        c->with_deadline--;
+    t->state = TASK_DONE;
+    caller_pump(c);
+}
+
 void caller_ready(struct caller *c, struct task *t)
 {
     if (LIST_FIRST(&c->queue, struct task, link) == t)

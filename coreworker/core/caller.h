@@ -61,6 +61,8 @@ void caller_init(struct caller *c, const struct caller_ops *ops, void *ctx);
 void caller_fini(struct caller *c);
 
 void caller_add(struct caller *c, struct task *t);
+/* Taken out of the queue: it is the caller's again. */
+void caller_drop(struct caller *c, struct task *t);
 /* Its arguments are there. */
 void caller_ready(struct caller *c, struct task *t);
 void caller_pump(struct caller *c);

@@ -201,9 +201,14 @@ void submitter_link_broke(struct submitter *s, const void *link, int status)
 
         if (!l || l->link != link)
             continue;
-        if (status == -RAIA_ERR_UNAVAILABLE || status == 0)
+        if (status == -RAIA_ERR_UNAVAILABLE || status == 0) {
             s->ops->give_back(s->ctx, l, true);
-        lose(s, l, status < 0 ? status : -RAIA_ERR_WORKER_CRASHED, "the connection to it broke");
+            lose(s, l, -RAIA_ERR_WORKER_CRASHED, "the connection to it broke");
+        } else {
+            l->link = NULL;
+            l->full = true;
+            l->dead_since = s->now ? s->now : 1;
+        }
     }
 }
 
@@ -263,6 +268,13 @@ int64_t submitter_tick(struct submitter *s, int64_t now)
     for (uint32_t i = 0; i < s->leases_end; i++) {
         struct lease *l = s->leases[i];
 
+        if (l && l->dead_since) {
+            if (now - l->dead_since >= SUBMITTER_LOST_NS)
+                lose(s, l, -RAIA_ERR_WORKER_CRASHED, NULL);
+            else if (l->dead_since + SUBMITTER_LOST_NS < next)
+                next = l->dead_since + SUBMITTER_LOST_NS;
+            continue;
+        }
         if (!l || l->state != LEASE_OPEN)
             continue;
         if (l->window.count == 0 && l->idle_since) {

@@ -28,26 +28,49 @@ static const uint8_t *worker_of(const struct objects *t, const struct raia_ref *
 void objects_init(struct objects *t, struct pool *pool, const struct record_address *self,
                   const struct objects_ops *ops, void *ctx)
 {
-    *t = (struct objects){.pool = pool, .self = *self, .ops = ops, .ctx = ctx};
+    *t = (struct objects){
+        .pool = pool, .self = *self, .ops = ops, .ctx = ctx, .epoch = t->epoch + 1};
 }
 
 void objects_fini(struct objects *t)
 {
+    struct raia_ref **table = STEAL(t->table);
+    uint32_t size = t->table_size;
     struct process *p, *next;
 
+    /* From here on nothing is told to anybody. */
+    t->ops = NULL;
+    t->table_size = t->table_count = 0;
+    for (uint32_t i = 0; i < size; i++)
+        for (struct raia_ref *o = table[i]; o; o = o->hash_next)
+            object_hold(o);
     HASH_FOREACH (t->processes, p, next) {
         struct borrow *b, *bnext;
         struct forward *f, *fnext;
 
         LIST_FOREACH_SAFE (b, bnext, &p->borrowed, in_process)
             pool_free(t->pool, b, sizeof(*b));
-        LIST_FOREACH_SAFE (f, fnext, &p->forwards, in_process)
+        LIST_FOREACH_SAFE (f, fnext, &p->forwards, in_process) {
+            object_unhold(t, f->object);
             pool_free(t->pool, f, sizeof(*f));
+        }
+    }
+    for (uint32_t i = 0; i < size; i++) {
+        struct raia_ref *o, *after;
+
+        for (o = table[i]; o; o = after) {
+            after = o->hash_next;
+            o->flags &= (uint8_t)~OBJECT_EXPORTED;
+            o->hash_next = NULL;
+            object_unhold(t, o);
+        }
+    }
+    HASH_FOREACH (t->processes, p, next) {
         HASH_DEL(t->processes, p);
         mem_free(p);
     }
-    mem_free(t->table);
-    *t = (struct objects){0};
+    mem_free(table);
+    *t = (struct objects){.epoch = t->epoch, .pool = t->pool, .count = t->count};
 }
 
 struct raia_ref *object_new(struct objects *t, uint64_t counter, uint32_t index)
@@ -60,6 +83,7 @@ struct raia_ref *object_new(struct objects *t, uint64_t counter, uint32_t index)
     o->magic = OBJECT_MAGIC;
     o->counter = counter;
     o->index = index;
+    o->epoch = t->epoch;
     t->count++;
     return o;
 }
@@ -110,7 +134,7 @@ static void unpublish(struct objects *t, struct raia_ref *o)
 {
     struct raia_ref **at;
 
-    if (!(o->flags & OBJECT_EXPORTED))
+    if (!(o->flags & OBJECT_EXPORTED) || o->epoch != t->epoch || !t->table)
         return;
     at = &t->table[bucket(t, worker_of(t, o), o->counter, o->index)];
     while (*at != o)
@@ -145,9 +169,16 @@ void object_name(const struct objects *t, const struct raia_ref *o, struct wire_
 
 /* ---- the end */
 
-static bool counted(const struct raia_ref *o)
+static bool current(const struct objects *t, const struct raia_ref *o)
 {
-    return o->handles || o->holds || (o->more && !list_empty(&o->more->borrowers));
+    return o->epoch == t->epoch && t->ops;
+}
+
+static bool counted(const struct objects *t, const struct raia_ref *o)
+{
+    return o->handles || o->holds ||
+           (current(t, o) &&
+            ((o->more && !list_empty(&o->more->borrowers)) || o->flags & OBJECT_BORROWING));
 }
 
 static void unref_value(struct objects *t, struct raia_ref *o)
@@ -161,6 +192,8 @@ static void object_free(struct objects *t, struct raia_ref *o)
 {
     struct dep *d, *next;
 
+    if (!current(t, o))
+        goto memory;
     unpublish(t, o);
     list_del(&o->by_owner);
     if (o->owner && o->grants && !o->owner->dead) {
@@ -171,8 +204,11 @@ static void object_free(struct objects *t, struct raia_ref *o)
     }
     if (!o->owner && o->flags & OBJECT_ACTOR)
         t->ops->actor_out(t->ctx, o);
+    if (o->more && o->more->mapped)
+        t->ops->unpin(t->ctx, o);
     if (!o->owner && o->state == OBJECT_STORED)
         t->ops->free_stored(t->ctx, o);
+memory:
     for (d = o->deps; d; d = next) {
         next = d->next;
         pool_free(t->pool, d, sizeof(*d));
@@ -193,7 +229,7 @@ static void object_free(struct objects *t, struct raia_ref *o)
 /* Frees what nothing counts; values inside values become a list here, not a recursion. */
 void object_check__(struct objects *t, struct raia_ref *o)
 {
-    if (counted(o) || o->flags & OBJECT_BORROWING)
+    if (counted(t, o))
         return;
     unpublish(t, o);
     /* One that is being freed is not counted again: its magic says so. */

@@ -80,16 +80,19 @@ enum object_state {
 #define OBJECT_QUERIED    4u  /* borrowed: the owner has been asked for the value */
 #define OBJECT_REGISTERED 8u  /* borrowed: the owner counts us, or has been asked to */
 #define OBJECT_BORROWING  16u /* borrowed: asked, not yet granted */
-#define OBJECT_ACTOR      32u /* owned: stands for the handles to an actor; `task` is its record */
+#define OBJECT_ACTOR      32u /* owned: stands for the handles to more->actor */
 
 /* What few objects have. */
 struct object_more {
     uint64_t size;           /* STORED: bytes in the store */
     uint8_t node[16];        /* STORED: where the primary copy is */
+    uint8_t store_id[28]; /* STORED and aliased: what the stores call it */
+    bool aliased; /* STORED: the stores know it by another id */
     const uint8_t *mapped;   /* STORED: here, pinned and mapped; NULL: not */
     uint32_t pins;           /* views of it, and calls that read it */
     bool fetching;           /* STORED: the raylet has been asked for it */
     struct list borrowers;   /* struct borrow */
+    uint8_t actor[16]; /* OBJECT_ACTOR: whose handles it counts */
     struct raia_ref **inner; /* STORED: references inside, held; owned array */
     uint32_t ninner;
 };
@@ -104,6 +107,8 @@ struct raia_ref {
     uint64_t counter;           /* id: of the task; the owner's worker id comes before it */
     uint32_t index;             /* id */
     uint32_t grants;            /* borrowed: owed to the owner */
+    uint32_t epoch; /* of the table that knows it: handles may outlive a table */
+    uint32_t reserved;
     struct blob *value;         /* HERE */
     struct task *task;          /* owned and pending: what makes it */
     struct process *owner;      /* NULL: this process */
@@ -155,8 +160,9 @@ struct objects {
     uint32_t table_count;          /* objects in it */
     uint64_t count;                /* objects alive */
     uint64_t ready_count;          /* rises when any object becomes ready */
-    struct raia_ref *dying;        /* work list of object_collect, through hash_next */
-    bool collecting;               /* object_collect is at work */
+    struct raia_ref *dying;        /* to be freed, through hash_next */
+    bool collecting;               /* the work list is being emptied */
+    uint32_t epoch;                /* rises with every objects_init over the same memory */
 };
 
 void objects_init(struct objects *t, struct pool *pool, const struct record_address *self,

@@ -13,6 +13,7 @@
 int submitter_init(struct submitter *s, const struct submitter_ops *ops, void *ctx)
 {
     *s = (struct submitter){.ops = ops, .ctx = ctx};
+    list_init(&s->waiting);
     s->leases = mem_calloc(SUBMITTER_LEASES, sizeof(struct lease *));
     return s->leases ? 0 : -RAIA_ERR_NOMEM;
 }
@@ -206,14 +207,17 @@ void submitter_add(struct submitter *s, struct task *t)
     s->pending++;
     if (t->deadline != CLOCK_NEVER)
         s->with_deadline++;
-    if (t->waits)
+    if (t->waits) {
         t->state = TASK_WAITS_DEPS;
-    else
+        list_add_tail(&s->waiting, &t->link);
+    } else {
         enqueue(t, false);
+    }
 }
 
 void submitter_ready(struct submitter *s, struct task *t)
 {
+    list_del(&t->link);
     enqueue(t, false);
     submitter_pump(s, t->class);
 }
@@ -225,6 +229,12 @@ static void forget(struct submitter *s, struct task *t)
         s->with_deadline--;
     t->lease = NULL;
     t->state = TASK_DONE;
+}
+
+void submitter_drop(struct submitter *s, struct task *t)
+{
+    list_del(&t->link);
+    forget(s, t);
 }
 
 void submitter_fail_with__(struct submitter *s, struct task *t, const struct raia_error *e)
@@ -318,6 +328,7 @@ void submitter_cancel(struct submitter *s, struct task *t, const struct wire_can
         submitter_pump(s, c);
         break;
     case TASK_WAITS_DEPS:
+        list_del(&t->link);
         submitter_fail__(s, t, code, "it was waiting for its arguments");
         break;
     case TASK_SENT:
@@ -330,9 +341,11 @@ void submitter_cancel(struct submitter *s, struct task *t, const struct wire_can
 
 void submitter_each(struct submitter *s, void (*fn)(void *arg, struct task *t), void *arg)
 {
-    for (uint32_t i = 0; i < s->nclasses; i++) {
-        struct task *t, *next;
+    struct task *t, *next;
 
+    LIST_FOREACH_SAFE (t, next, &s->waiting, link)
+        fn(arg, t);
+    for (uint32_t i = 0; i < s->nclasses; i++) {
         LIST_FOREACH_SAFE (t, next, &s->classes[i]->queue, link)
             fn(arg, t);
     }
@@ -347,10 +360,13 @@ void submitter_each(struct submitter *s, void (*fn)(void *arg, struct task *t), 
 
 void submitter_fail_all(struct submitter *s, const struct raia_error *e)
 {
+    struct list *l;
+
     s->closed = true;
+    while ((l = list_pop(&s->waiting)))
+        submitter_fail_with__(s, container_of(l, struct task, link), e);
     for (uint32_t i = 0; i < s->nclasses; i++) {
         struct sched_class *c = s->classes[i];
-        struct list *l;
 
         while ((l = list_pop(&c->queue))) {
             c->queued--;
@@ -358,11 +374,11 @@ void submitter_fail_all(struct submitter *s, const struct raia_error *e)
         }
     }
     for (uint32_t i = 0; i < s->leases_end; i++) {
-        struct lease *l = s->leases[i];
+        struct lease *lease = s->leases[i];
         struct task *t;
 
-        while (l && (t = window_first(&l->window))) {
-            window_take(&l->window, t->sequence);
+        while (lease && (t = window_first(&lease->window))) {
+            window_take(&lease->window, t->sequence);
             submitter_fail_with__(s, t, e);
         }
     }

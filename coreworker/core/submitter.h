@@ -28,13 +28,14 @@
 #include "core/task.h"
 #include "core/window.h"
 
-#define SUBMITTER_AHEAD_US  2000u              /* work to keep in front of a worker */
-#define SUBMITTER_DEPTH_MAX 512u               /* tasks in front of a worker */
-#define SUBMITTER_WANT_MAX  256u               /* leases asked for at one time, for one class */
-#define SUBMITTER_LEASES    4096u              /* leases held at one time */
-#define SUBMITTER_LINGER_NS INT64_C(500000000) /* an idle lease is kept this long */
-#define SUBMITTER_STEAL_NS  INT64_C(2000000)   /* no answer for so long, others idle: steal */
-#define SUBMITTER_RESOURCES 16u                /* kinds of resources in one class */
+#define SUBMITTER_AHEAD_US  2000u               /* work to keep in front of a worker */
+#define SUBMITTER_DEPTH_MAX 512u                /* tasks in front of a worker */
+#define SUBMITTER_WANT_MAX  256u                /* leases asked for at one time, for one class */
+#define SUBMITTER_LEASES    4096u               /* leases held at one time */
+#define SUBMITTER_LINGER_NS INT64_C(500000000)  /* an idle lease is kept this long */
+#define SUBMITTER_STEAL_NS  INT64_C(2000000)    /* no answer for so long, others idle: steal */
+#define SUBMITTER_LOST_NS   INT64_C(1000000000) /* LEASE_LOST comes at most so long after */
+#define SUBMITTER_RESOURCES 16u                 /* kinds of resources in one class */
 
 struct sched_resource {
     char name[56];    /* ended by 0 */
@@ -71,6 +72,7 @@ struct lease {
     bool full;            /* the last push found no room */
     bool stealing;        /* asked to give back; not answered in full yet */
     int64_t idle_since;   /* ns; when it had nothing to do; 0: it has */
+    int64_t dead_since; /* ns; the link is gone, LEASE_LOST has not come; 0: it is not */
     int64_t progress;     /* ns; of its last answer, or first push */
     void *link;           /* the runtime's; set when open */
 };
@@ -97,7 +99,7 @@ struct submitter {
     struct lease **leases;        /* by slot; NULL: free; owned, SUBMITTER_LEASES of them */
     uint32_t leases_end;          /* slots that were ever used */
     uint64_t pending;             /* tasks: added and neither answered nor failed */
-    struct list deadlines;        /* unused by tasks without one; see submitter_tick */
+    struct list waiting; /* tasks whose arguments are not there yet */
     uint64_t with_deadline;       /* tasks that have one */
     int64_t now;                  /* ns; as last told */
     bool closed;                  /* no more pushes */
@@ -115,6 +117,8 @@ struct sched_class *submitter_class(struct submitter *s, uint16_t strategy,
 /* A task whose waits is 0 goes into its queue, any other waits for submitter_ready. */
 void submitter_add(struct submitter *s, struct task *t);
 void submitter_ready(struct submitter *s, struct task *t);
+/* Waits no more: it is the caller's again. */
+void submitter_drop(struct submitter *s, struct task *t);
 /* To be called after a batch of adds: pushes what can be pushed, states demand. */
 void submitter_pump(struct submitter *s, struct sched_class *c);
 
@@ -125,7 +129,8 @@ void submitter_open_failed(struct submitter *s, struct lease *l);
 void submitter_room(struct submitter *s, const void *link);
 void submitter_reclaim(struct submitter *s, uint64_t lease, const uint8_t node[16]);
 void submitter_lost(struct submitter *s, const struct rec_lease_lost *r, const char *text);
-/* The link to a worker broke: as if its leases were lost. */
+/* The link to a worker broke: its leases are lost. If it is said to have died, how is expected from
+ * submitter_lost, for SUBMITTER_LOST_NS. */
 void submitter_link_broke(struct submitter *s, const void *link, int status);
 void submitter_demand_failed(struct submitter *s, const struct rec_demand_failed *r,
                              const char *text);

@@ -17,7 +17,7 @@
 struct function; /* the runtime's: what a name stands for */
 struct sched_class;
 struct lease;
-struct actor;
+struct raia_actor; /* the runtime's */
 
 enum task_state {
     TASK_WAITS_DEPS, /* for arguments */
@@ -32,7 +32,7 @@ enum task_state {
 #define TASK_CANCELED     2u  /* asked to stop: never retried */
 #define TASK_TIMED_OUT    4u  /* canceled because of its deadline */
 #define TASK_FOREVER      8u  /* retries without limit */
-#define TASK_DEADLINE     16u /* in submitter.deadlines */
+#define TASK_CREATION     16u /* an actor's constructor: registered, not sent */
 
 struct task {
     struct list link; /* in a queue, a class or an actor */
@@ -40,7 +40,7 @@ struct task {
     struct function *function;
     struct sched_class *class; /* tasks */
     struct lease *lease;       /* tasks, SENT */
-    struct actor *actor;       /* calls */
+    struct raia_actor *actor;       /* calls */
     uint64_t sequence;         /* SENT: in the window of the lease, or of the actor */
     uint8_t *spec;             /* entries; pool block of spec_size bytes; NULL: no arguments */
     uint32_t spec_size;        /* bytes */

@@ -62,8 +62,9 @@ struct wire_function {
 };
 
 /* flags of struct wire_task */
-#define WIRE_TASK_NO_RETRY 1u /* must not run twice: answers before it are sent before it begins   \
-                               */
+#define WIRE_TASK_NO_RETRY                                                                         \
+    1u /* must not run twice: answers before it are sent before it begins                          \
+        */
 
 struct wire_task {
     uint64_t counter;     /* of the task id; the rest of it is the sender's worker id */
@@ -149,8 +150,11 @@ struct wire_entry {
 
 struct wire_stored {
     struct wire_ref object;
-    uint64_t size;    /* bytes in the store, head included: see core/stored.h */
-    uint8_t node[16]; /* where its primary copy is */
+    uint64_t size;        /* bytes in the store, head included */
+    uint8_t node[16];     /* where its primary copy is */
+    uint8_t store_id[28]; /* what the stores call it: the object's id, or that of another one
+                           * that became it */
+    uint32_t reserved;
 };
 
 /* An entry as it was found. */
@@ -187,7 +191,7 @@ _Static_assert(sizeof(struct wire_task) == 40, "layout");
 _Static_assert(sizeof(struct wire_reply) == 16, "layout");
 _Static_assert(sizeof(struct wire_ref) == 48, "layout");
 _Static_assert(sizeof(struct wire_entry) == 16, "layout");
-_Static_assert(sizeof(struct wire_stored) == 72, "layout");
+_Static_assert(sizeof(struct wire_stored) == 104, "layout");
 _Static_assert(sizeof(struct wire_object) == 56, "layout");
 
 #endif

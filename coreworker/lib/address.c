@@ -1,0 +1,100 @@
+/*
+ * From what a user calls a cluster to the path of a node's socket: "unix:PATH", "auto", a cluster's
+ * name, a node's session folder. State folders are /tmp/raia-UID/CLUSTER/nodes/NODE.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/runtime.h"
+
+static bool is_socket(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The socket of a node of that cluster, the newest; its time. */
+static bool cluster_socket(const char *cluster, char *path, size_t size, struct timespec *ret_when)
+{
+    char nodes[256], one[1024];
+    struct dirent *d;
+    struct stat st;
+    bool found = false;
+    DIR *dir;
+
+    snprintf(nodes, sizeof(nodes), "/tmp/raia-%u/%s/nodes", (unsigned)getuid(), cluster);
+    dir = opendir(nodes);
+    while (dir && (d = readdir(dir))) {
+        if (d->d_name[0] == '.')
+            continue;
+        snprintf(one, sizeof(one), "%s/%s/raylet.sock", nodes, d->d_name);
+        if (strlen(one) >= size || stat(one, &st) < 0 || !S_ISSOCK(st.st_mode))
+            continue;
+        if (found &&
+            (st.st_mtim.tv_sec < ret_when->tv_sec ||
+             (st.st_mtim.tv_sec == ret_when->tv_sec && st.st_mtim.tv_nsec <= ret_when->tv_nsec)))
+            continue;
+        found = true;
+        *ret_when = st.st_mtim;
+        memcpy(path, one, strlen(one) + 1);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+static int newest(char *path, size_t size, struct raia_error *e)
+{
+    struct timespec best = {0}, when;
+    char base[64], one[512];
+    struct dirent *d;
+    bool found = false;
+    DIR *dir;
+
+    snprintf(base, sizeof(base), "/tmp/raia-%u", (unsigned)getuid());
+    dir = opendir(base);
+    while (dir && (d = readdir(dir))) {
+        if (d->d_name[0] == '.' || !cluster_socket(d->d_name, one, sizeof(one), &when))
+            continue;
+        if (found && (when.tv_sec < best.tv_sec ||
+                      (when.tv_sec == best.tv_sec && when.tv_nsec < best.tv_nsec)))
+            continue;
+        found = true;
+        best = when;
+        snprintf(path, size, "%s", one);
+    }
+    if (dir)
+        closedir(dir);
+    return found ? 0
+                 : err_set(e, RAIA_ERR_NOT_FOUND,
+                           "there is no cluster under %s: start one with `raia up` or `raia start`",
+                           base);
+}
+
+int session_address(const char *address, char *path, size_t size, struct raia_error *e)
+{
+    struct timespec when;
+
+    if (strncmp(address, "unix:", 5) == 0) {
+        snprintf(path, size, "%s", address + 5);
+        return 0;
+    }
+    if (strcmp(address, "auto") == 0)
+        return newest(path, size, e);
+    if (strchr(address, '/')) {
+        snprintf(path, size, "%s/raylet.sock", address);
+        if (is_socket(path))
+            return 0;
+        return err_set(e, RAIA_ERR_NOT_FOUND, "there is no node in the folder %s", address);
+    }
+    if (cluster_socket(address, path, size, &when))
+        return 0;
+    return err_set(e, RAIA_ERR_NOT_FOUND,
+                   "there is no cluster '%s' of this user on this machine: `raia status` lists "
+                   "them; use unix:PATH for a socket",
+                   address);
+}

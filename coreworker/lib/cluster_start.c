@@ -1,0 +1,87 @@
+/*
+ * A cluster of one's own: `raia start --head` as a child, which ends when this program does.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/runtime.h"
+
+extern char **environ;
+
+#define START_MS 60000 /* for the head to be ready */
+
+static int run(char *const argv[], int64_t deadline)
+{
+    int status;
+    pid_t pid;
+    int r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+
+    if (r != 0)
+        return -err_from_errno(r);
+    for (;;) {
+        pid_t w = waitpid(pid, &status, WNOHANG);
+
+        if (w == pid)
+            return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -RAIA_ERR_UNAVAILABLE;
+        if (w < 0 && errno != EINTR)
+            return -RAIA_ERR_UNAVAILABLE;
+        if (clock_now_ns() >= deadline) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            return -RAIA_ERR_TIMEOUT;
+        }
+        usleep(5000);
+    }
+}
+
+int cluster_start(const struct raia_config *config, char *path, size_t size, pid_t *ret_pid,
+                  char *name, size_t name_size, struct raia_error *e)
+{
+    char cpus[32], store[32], *argv[16];
+    int n = 0, r;
+
+    snprintf(name, name_size, "own-%d-%llx", (int)getpid(), (unsigned long long)clock_unix_ms());
+    argv[n++] = (char *)(uintptr_t) "raia";
+    argv[n++] = (char *)(uintptr_t) "start";
+    argv[n++] = (char *)(uintptr_t) "--head";
+    argv[n++] = (char *)(uintptr_t) "--quiet";
+    argv[n++] = (char *)(uintptr_t) "--name";
+    argv[n++] = name;
+    argv[n++] = (char *)(uintptr_t) "--port";
+    argv[n++] = (char *)(uintptr_t) "0";
+    if (config && config->num_cpus > 0) {
+        snprintf(cpus, sizeof(cpus), "%g", config->num_cpus);
+        argv[n++] = (char *)(uintptr_t) "--num-cpus";
+        argv[n++] = cpus;
+    }
+    if (config && config->object_store_bytes > 0) {
+        snprintf(store, sizeof(store), "%lld", (long long)config->object_store_bytes);
+        argv[n++] = (char *)(uintptr_t) "--object-store-memory";
+        argv[n++] = store;
+    }
+    argv[n] = NULL;
+    r = run(argv, clock_deadline_ms(START_MS));
+    if (r < 0)
+        return err_set(e, -r,
+                       "no RAIA_ADDRESS is set, and a cluster could not be started with "
+                       "`raia start --head`: is the program `raia` in PATH?");
+    *ret_pid = getpid();
+    return session_address(name, path, size, e);
+}
+
+void cluster_stop(struct runtime *rt)
+{
+    char *argv[] = {(char *)(uintptr_t) "raia", (char *)(uintptr_t) "stop",
+                    (char *)(uintptr_t) "--name", rt->cluster_name, NULL};
+
+    if (!rt->cluster_pid)
+        return;
+    rt->cluster_pid = 0;
+    run(argv, clock_deadline_ms(START_MS));
+}

@@ -1,0 +1,320 @@
+/*
+ * Links: how records go to the raylet and to other processes. A link is a ring pair or a channel
+ * through the raylet; what finds no room waits, in order, in the link's outbox.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/runtime.h"
+
+struct link *link_new(struct runtime *rt, struct process *p)
+{
+    struct link *l = mem_new(struct link);
+
+    (void)rt;
+    if (!l)
+        return NULL;
+    l->process = p;
+    l->bell = -1;
+    list_init(&l->outbox);
+    list_init(&l->leases);
+    list_init(&l->callers);
+    list_init(&l->hosted);
+    buf_init(&l->partial, WIRE_MESSAGE_MAX);
+    return l;
+}
+
+void link_free(struct runtime *rt, struct link *l)
+{
+    struct list *o;
+
+    if (!l)
+        return;
+    while ((o = list_pop(&l->outbox)))
+        mem_free(container_of(o, struct out_piece, link));
+    list_del(&l->in_dirty);
+    buf_fini(&l->partial);
+    if (l->memory)
+        munmap(l->memory, l->memory_size);
+    if (l->page)
+        munmap(l->page, DOORBELL_PAGE_BYTES);
+    if (l->bell >= 0)
+        close(l->bell);
+    mem_free(l->theirs);
+    mem_free(l->told);
+    mem_free(l);
+    (void)rt;
+}
+
+static void mark_dirty(struct runtime *rt, struct link *l)
+{
+    if (l->dirty)
+        return;
+    l->dirty = true;
+    list_add_tail(&rt->dirty, &l->in_dirty);
+}
+
+/* Room in the ring or channel itself, whatever waits. */
+static int reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
+                   size_t size, void **ret_payload)
+{
+    struct record_head *inner;
+    void *p;
+    int r;
+
+    if (l->kind == LINK_PAIR) {
+        r = ring_reserve(&l->pair.tx, type, flags, tag, size, ret_payload);
+        if (r == 0)
+            mark_dirty(rt, l);
+        return r;
+    }
+    if (l->kind != LINK_CHANNEL)
+        return l->kind == LINK_OPENING ? -RAIA_ERR_LIMIT : -RAIA_ERR_UNAVAILABLE;
+    if (l->credit < sizeof(*inner) + size || !list_empty(&rt->raylet->outbox))
+        return -RAIA_ERR_LIMIT;
+    r = ring_reserve(&rt->raylet->pair.tx, REC_CHANNEL_DATA, 0, l->number, sizeof(*inner) + size,
+                     &p);
+    if (r < 0)
+        return r;
+    l->credit -= sizeof(*inner) + size;
+    inner = p;
+    *inner = (struct record_head){
+        .size = (uint32_t)(sizeof(*inner) + size), .type = type, .flags = flags, .tag = tag};
+    *ret_payload = inner + 1;
+    mark_dirty(rt, rt->raylet);
+    return 0;
+}
+
+int link_begin(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
+               size_t size, void **ret_payload)
+{
+    int r = list_empty(&l->outbox) ? reserve(rt, l, type, flags, tag, size, ret_payload)
+                                   : -RAIA_ERR_LIMIT;
+
+    if (r == -RAIA_ERR_LIMIT)
+        l->was_full = true;
+    return r;
+}
+
+void link_commit(struct runtime *rt, struct link *l, bool urgent)
+{
+    if (l->kind == LINK_CHANNEL)
+        l = rt->raylet;
+    if (!l->dirty)
+        return;
+    l->dirty = false;
+    list_del(&l->in_dirty);
+    ring_commit(&l->pair.tx, urgent);
+}
+
+void rt_flush(struct runtime *rt)
+{
+    struct list *d;
+
+    while ((d = list_first(&rt->dirty)))
+        link_commit(rt, container_of(d, struct link, in_dirty), false);
+}
+
+static int post(struct link *l, uint16_t type, uint16_t flags, uint64_t tag, const void *data,
+                size_t size)
+{
+    struct out_piece *o;
+
+    if (l->outbox_bytes + size > RT_OUTBOX_MAX)
+        return -RAIA_ERR_LIMIT;
+    o = mem_alloc(sizeof(*o) + size);
+    if (!o)
+        return -RAIA_ERR_NOMEM;
+    o->type = type;
+    o->flags = flags;
+    o->tag = tag;
+    o->size = (uint32_t)size;
+    if (size)
+        memcpy(o->data, data, size);
+    list_add_tail(&l->outbox, &o->link);
+    l->outbox_bytes += size;
+    return 0;
+}
+
+/* One piece, in order with those that wait. */
+static int send_piece(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags,
+                      uint64_t tag, const void *data, size_t size)
+{
+    void *to;
+    int r = -RAIA_ERR_LIMIT;
+
+    if (list_empty(&l->outbox))
+        r = reserve(rt, l, type, flags, tag, size, &to);
+    if (r == 0) {
+        if (size)
+            memcpy(to, data, size);
+        return 0;
+    }
+    if (r != -RAIA_ERR_LIMIT)
+        return r;
+    return post(l, type, flags, tag, data, size);
+}
+
+int link_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, const void *data,
+              size_t size, bool urgent)
+{
+    const uint8_t *p = data;
+    int r;
+
+    if (l->kind == LINK_CLOSED)
+        return -RAIA_ERR_UNAVAILABLE;
+    while (!l->raylet && size > WIRE_PIECE_MAX) {
+        r = send_piece(rt, l, type, WIRE_MORE, tag, p, WIRE_PIECE_MAX);
+        if (r < 0)
+            return r;
+        p += WIRE_PIECE_MAX;
+        size -= WIRE_PIECE_MAX;
+    }
+    r = send_piece(rt, l, type, 0, tag, p, size);
+    if (r == 0 && urgent)
+        link_commit(rt, l, true);
+    return r;
+}
+
+bool link_flush(struct runtime *rt, struct link *l)
+{
+    struct out_piece *o;
+    void *to;
+
+    while ((o = LIST_FIRST(&l->outbox, struct out_piece, link))) {
+        int r = reserve(rt, l, o->type, o->flags, o->tag, o->size, &to);
+
+        if (r < 0)
+            return false;
+        memcpy(to, o->data, o->size);
+        l->outbox_bytes -= o->size;
+        list_del(&o->link);
+        mem_free(o);
+    }
+    return true;
+}
+
+struct link *link_to(struct runtime *rt, struct process *p)
+{
+    struct link *l = p->link;
+
+    if (l || p->dead || rt->dead)
+        return l;
+    l = link_new(rt, p);
+    if (!l)
+        return NULL;
+    l->kind = LINK_OPENING;
+    l->open_tag = rt->next_tag++;
+    p->link = l;
+    list_add_tail(&rt->opening, &l->in_dirty);
+    if (link_send(rt, rt->raylet, REC_PEER_OPEN, l->open_tag, &p->address, sizeof(p->address),
+                  false) < 0) {
+        list_del(&l->in_dirty);
+        p->link = NULL;
+        link_free(rt, l);
+        return NULL;
+    }
+    return l;
+}
+
+int link_tell_function(struct runtime *rt, struct link *l, struct function *f)
+{
+    uint32_t word = f->number / 64;
+    struct wire_function *w;
+    size_t n = strlen(f->name);
+    uint64_t *told;
+    uint8_t bytes[sizeof(*w) + WIRE_NAME_MAX];
+    int r;
+
+    if (word < l->ntold && l->told[word] & UINT64_C(1) << (f->number % 64))
+        return 0;
+    if (word >= l->ntold) {
+        told = mem_realloc(l->told, (word + 1) * sizeof(*told));
+        if (!told)
+            return -RAIA_ERR_NOMEM;
+        memset(told + l->ntold, 0, (word + 1 - l->ntold) * sizeof(*told));
+        l->told = told;
+        l->ntold = word + 1;
+    }
+    w = (struct wire_function *)(void *)bytes;
+    *w = (struct wire_function){.number = f->number, .is_class = f->is_class};
+    memcpy(w + 1, f->name, n);
+    r = link_send(rt, l, WIRE_FUNCTION, 0, bytes, sizeof(*w) + n, false);
+    if (r == 0)
+        l->told[word] |= UINT64_C(1) << (f->number % 64);
+    return r;
+}
+
+/* The borrowed objects of a process that lives, but whose link broke: ask again what was asked. */
+static void ask_again(struct runtime *rt, struct process *p)
+{
+    struct raia_ref *o;
+    struct link *l;
+
+    LIST_FOREACH (o, &p->owned, by_owner) {
+        struct wire_object m = {.count = 1};
+
+        if (!(o->flags & (OBJECT_QUERIED | OBJECT_BORROWING)))
+            continue;
+        l = link_to(rt, p);
+        if (!l)
+            return;
+        object_name(&rt->objects, o, &m.ref);
+        if (o->flags & OBJECT_BORROWING)
+            link_send(rt, l, WIRE_BORROW, 0, &m, sizeof(m), false);
+        if (o->flags & OBJECT_QUERIED && o->state == OBJECT_PENDING)
+            link_send(rt, l, WIRE_QUERY, 0, &m, sizeof(m), true);
+    }
+}
+
+static void orphan_calls(struct list *calls, const struct link *l)
+{
+    struct raia_call *c;
+
+    LIST_FOREACH (c, calls, link)
+        if (c->from == l)
+            c->from = NULL;
+}
+
+void link_closed(struct runtime *rt, struct link *l, int status)
+{
+    bool died = status == -RAIA_ERR_WORKER_CRASHED || status == -RAIA_ERR_NODE_DIED;
+    struct process *p = l->process;
+    struct raia_error e;
+    struct list *i;
+
+    if (l->kind == LINK_CLOSED)
+        return;
+    if (l->kind == LINK_PAIR && l->number < DOORBELL_BITS && rt->pairs[l->number] == l)
+        rt->pairs[l->number] = NULL;
+    if (l->kind == LINK_CHANNEL)
+        HASH_DEL(rt->channels, l);
+    l->kind = LINK_CLOSED;
+    list_del(&l->in_dirty);
+    l->dirty = false;
+    list_add_tail(&rt->closed, &l->in_dirty);
+    if (p->link == l)
+        p->link = NULL;
+    orphan_calls(&rt->ready, l);
+    orphan_calls(&rt->running, l);
+    host_link_closed(rt, l);
+    while ((i = list_pop(&l->leases)))
+        submitter_open_failed(&rt->submitter, container_of(i, struct lease, opening));
+    submitter_link_broke(&rt->submitter, l, status);
+    while ((i = list_pop(&l->callers))) {
+        raia_actor *a = container_of(i, raia_actor, on_link);
+
+        a->link = NULL;
+        caller_broke(&a->caller, died);
+        a->reconnect = !died;
+        a->retry_at = rt->now + 100 * CLOCK_NS_PER_MS;
+        rt->next_tick = rt->now;
+    }
+    if (died) {
+        err_set(&e, -status, "%s", raia_strerror(status));
+        objects_process_died(&rt->objects, p, &e);
+    } else {
+        ask_again(rt, p);
+    }
+}

@@ -1,0 +1,561 @@
+/*
+ * Tasks and calls, from the user's arguments to the record that is sent.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "lib/runtime.h"
+
+#define FLATS 8u /* arguments that are laid out on the stack */
+
+void task_free(struct runtime *rt, struct task *t)
+{
+    raia_actor *actor;
+
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < t->nheld; i++) {
+        if (!t->held[i])
+            continue;
+        if (t->waits && !object_ready(t->held[i]))
+            object_remove_deps(&rt->objects, t->held[i], DEP_TASK, t);
+        object_unhold(&rt->objects, t->held[i]);
+    }
+    mem_free(t->held);
+    for (unsigned i = 0; i < t->nreturns; i++) {
+        raia_ref *o = t->nreturns == 1  ? t->returns.one
+                      : t->returns.many ? t->returns.many[i]
+                                        : NULL;
+
+        if (!o)
+            continue;
+        o->task = NULL;
+        object_unhold(&rt->objects, o);
+    }
+    if (t->nreturns > 1)
+        mem_free(t->returns.many);
+    if (t->spec)
+        pool_free(&rt->pool, t->spec, t->spec_size);
+    mem_free((char *)(uintptr_t)t->name);
+    if (!(t->flags & TASK_CREATION))
+        rt->tasks--;
+    actor = t->flags & TASK_CREATION ? NULL : t->actor;
+    pool_free(&rt->pool, t, sizeof(*t));
+    if (actor && --actor->calls == 0)
+        actor_check(rt, actor);
+}
+
+/* ---- arguments */
+
+static size_t flat_spec_size(const struct flat *f)
+{
+    return f->held ? wire_entry_size(0, 0) : wire_entry_size(f->head_size + f->body_size, f->nrefs);
+}
+
+static void hold(struct task *t, raia_ref *o)
+{
+    object_hold(o);
+    t->held[t->nheld++] = o;
+}
+
+static size_t write_flat(struct runtime *rt, struct task *t, const struct flat *f, uint8_t *to)
+{
+    struct wire_ref *refs;
+    uint8_t *data;
+
+    if (f->held) {
+        wire_entry_begin(to, WIRE_HELD, 0, 0, 0, &data, &refs);
+        ((struct wire_entry *)(void *)to)->size = t->nheld;
+        hold(t, f->held);
+        return wire_entry_size(0, 0);
+    }
+    wire_entry_begin(to, WIRE_INLINE, f->format, f->head_size + f->body_size, f->nrefs, &data,
+                     &refs);
+    flat_write(f, data);
+    for (size_t i = 0; i < f->nrefs; i++) {
+        object_name(&rt->objects, f->refs[i], &refs[i]);
+        hold(t, f->refs[i]);
+    }
+    return flat_spec_size(f);
+}
+
+/* Large values become objects; returns how many were made, to be released after the task has them.
+ */
+static int store_large(struct runtime *rt, struct flat *f, raia_ref **ret_made)
+{
+    size_t size = f->head_size + f->body_size + f->nrefs * sizeof(struct wire_ref);
+    int r;
+
+    *ret_made = NULL;
+    if (f->held || size <= RT_INLINE_MAX)
+        return 0;
+    r = flat_put(rt, f, ret_made);
+    if (r == 0)
+        *f = (struct flat){.held = *ret_made};
+    return r;
+}
+
+static int encode_flats(struct runtime *rt, struct task *t, struct flat *flats, size_t count)
+{
+    size_t size = 0, nheld = 0, at = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size += flat_spec_size(&flats[i]);
+        nheld += flats[i].held ? 1 : flats[i].nrefs;
+    }
+    if (size > WIRE_MESSAGE_MAX / 2)
+        return last_set(RAIA_ERR_LIMIT,
+                        "the arguments take %zu bytes: put the large ones into "
+                        "objects (raia_put) first",
+                        size);
+    if (nheld) {
+        t->held = mem_calloc(nheld, sizeof(raia_ref *));
+        if (!t->held)
+            return last_set(RAIA_ERR_NOMEM, "out of memory");
+    }
+    if (size) {
+        t->spec = pool_alloc(&rt->pool, size);
+        if (!t->spec)
+            return last_set(RAIA_ERR_NOMEM, "out of memory");
+        t->spec_size = (uint32_t)size;
+    }
+    t->spec_held = nheld > 0;
+    t->nargs = (uint16_t)count;
+    for (size_t i = 0; i < count; i++)
+        at += write_flat(rt, t, &flats[i], t->spec + at);
+    return 0;
+}
+
+int task_encode(struct runtime *rt, struct task *t, const struct raia_value *args, size_t count)
+{
+    struct flat few[FLATS], *flats = few;
+    raia_ref *made_few[FLATS], **made = made_few;
+    size_t n = 0;
+    int r = 0;
+
+    if (count > WIRE_ENTRIES_MAX || (count && !args))
+        return last_set(RAIA_ERR_INVALID, "%zu arguments: at most %u", count, WIRE_ENTRIES_MAX);
+    if (count > FLATS) {
+        flats = mem_calloc(count, sizeof(*flats));
+        made = mem_calloc(count, sizeof(raia_ref *));
+        if (!flats || !made)
+            r = last_set(RAIA_ERR_NOMEM, "out of memory");
+    }
+    for (; n < count && r == 0; n++) {
+        made[n] = NULL;
+        r = value_flatten(rt, &args[n], &flats[n]);
+        /* The list that one points to its own storage. */
+        if (r == 0 && flats[n].one)
+            flats[n].refs = &flats[n].one;
+        if (r == 0)
+            r = store_large(rt, &flats[n], &made[n]);
+    }
+    if (r == 0)
+        r = encode_flats(rt, t, flats, count);
+    for (size_t i = 0; i < n && made; i++)
+        if (made[i])
+            object_release(&rt->objects, made[i]);
+    if (flats != few)
+        mem_free(flats);
+    if (made != made_few)
+        mem_free(made);
+    return r;
+}
+
+/* One entry as it goes out; *held is the index of its first object. */
+static int write_entry(struct runtime *rt, struct task *t, const struct wire_entry *e,
+                       struct process *to, uint32_t *held, uint8_t *at, size_t *ret_size)
+{
+    const uint8_t *data = (const uint8_t *)(e + 1);
+    struct wire_ref *refs;
+    raia_ref **inner = &t->held[*held];
+    uint32_t size = e->size, nrefs = e->nrefs;
+    uint8_t kind = WIRE_INLINE, format = e->format, *out;
+    struct wire_stored stored;
+    int r = 0;
+
+    *held += e->kind == WIRE_HELD ? 1 : nrefs;
+    if (e->kind == WIRE_HELD) {
+        raia_ref *o = inner[0];
+
+        if (o->state == OBJECT_HERE) {
+            data = o->value->data;
+            size = o->value->size;
+            format = o->value->format;
+            nrefs = o->value->nrefs;
+            inner = o->value->inner;
+        } else {
+            kind = WIRE_STORED;
+            stored = (struct wire_stored){.size = o->more->size};
+            memcpy(stored.node, o->more->node, 16);
+            store_id(rt, o, stored.store_id);
+            if (at)
+                r = object_export(&rt->objects, o, to, false, &stored.object);
+            data = (const uint8_t *)&stored;
+            size = sizeof(stored);
+            nrefs = 0;
+            format = RAIA_RAW;
+        }
+    }
+    *ret_size = wire_entry_size(size, nrefs);
+    if (!at)
+        return 0;
+    wire_entry_begin(at, kind, format, size, nrefs, &out, &refs);
+    memcpy(out, data, size);
+    for (uint32_t i = 0; i < nrefs && r == 0; i++)
+        r = object_export(&rt->objects, inner[i], to, false, &refs[i]);
+    return r;
+}
+
+int task_write_spec(struct runtime *rt, struct task *t, struct process *to, uint8_t *at,
+                    size_t *ret_size)
+{
+    size_t from = 0, size = 0, n;
+    uint32_t held = 0;
+    int r;
+
+    if (!t->spec_held) {
+        if (at && t->spec)
+            memcpy(at, t->spec, t->spec_size);
+        *ret_size = t->spec_size;
+        return 0;
+    }
+    while (from < t->spec_size) {
+        const struct wire_entry *e = (const struct wire_entry *)(const void *)(t->spec + from);
+
+        r = write_entry(rt, t, e, to, &held, at ? at + size : NULL, &n);
+        if (r < 0)
+            return r;
+        size += n;
+        from += e->kind == WIRE_HELD ? wire_entry_size(0, 0) : wire_entry_size(e->size, e->nrefs);
+    }
+    *ret_size = size;
+    return 0;
+}
+
+/* ---- sending */
+
+int task_send(struct runtime *rt, struct link *l, struct task *t, uint16_t type, uint64_t tag,
+              uint32_t slot, uint64_t acked)
+{
+    struct wire_task h = {.counter = t->counter,
+                          .function = t->function->number,
+                          .nargs = t->nargs,
+                          .nreturns = t->nreturns,
+                          .attempt = t->attempt,
+                          .slot = slot,
+                          .acked = acked};
+    _cleanup_(mem_freep) uint8_t *large = NULL;
+    void *to;
+    size_t size;
+    int r;
+
+    if (l->kind == LINK_CLOSED)
+        return -RAIA_ERR_UNAVAILABLE;
+    if (!list_empty(&l->outbox)) {
+        l->was_full = true;
+        return -RAIA_ERR_LIMIT;
+    }
+    if (t->retries <= 0 && !(t->flags & TASK_FOREVER))
+        h.flags |= WIRE_TASK_NO_RETRY;
+    r = link_tell_function(rt, l, t->function);
+    if (r == 0)
+        r = task_write_spec(rt, t, l->process, NULL, &size);
+    if (r < 0)
+        return r;
+    if (sizeof(h) + size <= WIRE_PIECE_MAX) {
+        r = link_begin(rt, l, type, 0, tag, sizeof(h) + size, &to);
+        if (r < 0)
+            return r;
+        memcpy(to, &h, sizeof(h));
+        return task_write_spec(rt, t, l->process, (uint8_t *)to + sizeof(h), &size);
+    }
+    large = mem_alloc(sizeof(h) + size);
+    if (!large)
+        return -RAIA_ERR_NOMEM;
+    memcpy(large, &h, sizeof(h));
+    r = task_write_spec(rt, t, l->process, large + sizeof(h), &size);
+    return r < 0 ? r : link_send(rt, l, type, tag, large, sizeof(h) + size, false);
+}
+
+/* ---- submission */
+
+static int64_t fixed(double v)
+{
+    return (int64_t)llround(v * 10000);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct sched_resource *)a)->name,
+                  ((const struct sched_resource *)b)->name);
+}
+
+int sched_resources(double num_cpus, double default_cpus, const struct raia_resource *more,
+                    size_t nmore, struct sched_resource *to, unsigned *ret_n)
+{
+    unsigned n = 0;
+    double cpus = num_cpus == 0 ? default_cpus : num_cpus == RAIA_NONE ? 0 : num_cpus;
+
+    if (!(cpus >= 0 && cpus < 1e9) || nmore >= SUBMITTER_RESOURCES || (nmore && !more))
+        return last_set(RAIA_ERR_INVALID, "num_cpus %g with %zu more resources (at most %u)", cpus,
+                        nmore, SUBMITTER_RESOURCES - 1);
+    if (cpus > 0) {
+        to[n] = (struct sched_resource){.quantity = fixed(cpus)};
+        memcpy(to[n++].name, "CPU", 4);
+    }
+    for (size_t i = 0; i < nmore; i++) {
+        const char *name = more[i].name;
+
+        if (!name || !*name || strlen(name) >= sizeof(to->name) || strcmp(name, "CPU") == 0 ||
+            !(more[i].quantity >= 0 && more[i].quantity < 1e12))
+            return last_set(RAIA_ERR_INVALID,
+                            "resource '%s' = %g: a name of 1 to %zu bytes other "
+                            "than CPU, and a quantity that is not negative",
+                            name ? name : "(null)", more[i].quantity, sizeof(to->name) - 1);
+        if (more[i].quantity == 0)
+            continue;
+        to[n] = (struct sched_resource){.quantity = fixed(more[i].quantity)};
+        memcpy(to[n++].name, name, strlen(name) + 1);
+    }
+    qsort(to, n, sizeof(*to), by_name);
+    *ret_n = n;
+    return 0;
+}
+
+static int task_options(struct runtime *rt, struct task *t, raia_actor *actor,
+                        const struct raia_options *o)
+{
+    static const struct raia_options defaults = {.struct_size = sizeof(struct raia_options)};
+    struct sched_resource resources[SUBMITTER_RESOURCES];
+    unsigned n;
+    int r, retries;
+
+    if (!o)
+        o = &defaults;
+    if (o->struct_size != sizeof(*o))
+        return last_set(RAIA_ERR_INVALID, "raia_options.struct_size is %zu: use RAIA_OPTIONS()",
+                        o->struct_size);
+    if (o->num_returns < 0 || o->num_returns > (int)WIRE_ENTRIES_MAX ||
+        (o->num_returns > 1 && !o->returns))
+        return last_set(RAIA_ERR_INVALID,
+                        "num_returns %d: 1 to %u, with an array `returns` for "
+                        "more than one",
+                        o->num_returns, WIRE_ENTRIES_MAX);
+    retries = o->max_retries ? o->max_retries : actor ? actor->max_task_retries : 3;
+    t->retries = retries == RAIA_NONE ? 0 : retries;
+    if (retries == RAIA_FOREVER)
+        t->flags |= TASK_FOREVER;
+    if (o->retry_errors)
+        t->flags |= TASK_RETRY_ERRORS;
+    t->deadline = o->deadline_ms > 0 ? clock_deadline_ms(o->deadline_ms) : CLOCK_NEVER;
+    if (o->name) {
+        t->name = mem_strndup(o->name, 255);
+        if (!t->name)
+            return last_set(RAIA_ERR_NOMEM, "out of memory");
+    }
+    if (actor)
+        return 0;
+    /* What most tasks ask for needs no search. */
+    if (o->num_cpus == 0 && o->resource_count == 0 && o->strategy == RAIA_SCHEDULE_DEFAULT &&
+        rt->default_class) {
+        t->class = rt->default_class;
+        return 0;
+    }
+    r = sched_resources(o->num_cpus, 1, o->resources, o->resource_count, resources, &n);
+    if (r < 0)
+        return r;
+    t->class = submitter_class(&rt->submitter, (uint16_t)o->strategy, resources, n);
+    if (!t->class)
+        return last_set(RAIA_ERR_NOMEM, "out of memory");
+    if (o->num_cpus == 0 && o->resource_count == 0 && o->strategy == RAIA_SCHEDULE_DEFAULT)
+        rt->default_class = t->class;
+    return 0;
+}
+
+static int make_returns(struct runtime *rt, struct task *t, unsigned n, raia_ref **ret)
+{
+    t->nreturns = (uint16_t)n;
+    if (n > 1) {
+        t->returns.many = mem_calloc(n, sizeof(raia_ref *));
+        if (!t->returns.many) {
+            t->nreturns = 0;
+            return -RAIA_ERR_NOMEM;
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        raia_ref *o = object_new(&rt->objects, t->counter, i + 1);
+
+        if (!o)
+            return -RAIA_ERR_NOMEM;
+        o->task = t;
+        o->holds = 1;
+        if (n == 1)
+            t->returns.one = o;
+        else
+            t->returns.many[i] = o;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        ret[i] = task_return(t, i);
+        ret[i]->handles = 1;
+    }
+    return 0;
+}
+
+/* Waits for what it depends on, if anything; fails at once with what has failed. */
+int task_watch(struct runtime *rt, struct task *t)
+{
+    size_t from = 0;
+    uint32_t held = 0;
+
+    if (!t->spec_held)
+        return 0;
+    while (from < t->spec_size) {
+        const struct wire_entry *e = (const struct wire_entry *)(const void *)(t->spec + from);
+        raia_ref *o = e->kind == WIRE_HELD ? t->held[held] : NULL;
+
+        from += e->kind == WIRE_HELD ? wire_entry_size(0, 0) : wire_entry_size(e->size, e->nrefs);
+        held += e->kind == WIRE_HELD ? 1 : e->nrefs;
+        if (!o || object_ready(o))
+            continue;
+        if (object_add_dep(&rt->objects, o, DEP_TASK, t, 0) < 0)
+            return -RAIA_ERR_NOMEM;
+        t->waits++;
+        rt_query(rt, o);
+    }
+    return 0;
+}
+
+static raia_ref *failed_argument(struct task *t)
+{
+    size_t from = 0;
+    uint32_t held = 0;
+
+    while (t->spec_held && from < t->spec_size) {
+        const struct wire_entry *e = (const struct wire_entry *)(const void *)(t->spec + from);
+
+        if (e->kind == WIRE_HELD && object_is_error(t->held[held]))
+            return t->held[held];
+        from += e->kind == WIRE_HELD ? wire_entry_size(0, 0) : wire_entry_size(e->size, e->nrefs);
+        held += e->kind == WIRE_HELD ? 1 : e->nrefs;
+    }
+    return NULL;
+}
+
+/* An argument has failed, and so has the task: what it says is the cause. */
+static void fail_by_argument(struct runtime *rt, struct task *t, raia_ref *o)
+{
+    struct chain c;
+    struct raia_error e;
+    int code;
+
+    chain_decode(&c, o->value->data, o->value->size);
+    code = c.links[0].code;
+    err_set(&e, code, "task '%s' was not run: an argument of it failed",
+            t->name ? t->name : t->function->name);
+    chain_push(&c, &e);
+    task_complete_error(rt, t, &c);
+    task_free(rt, t);
+}
+
+void task_creation_ready(struct runtime *rt, struct task *t)
+{
+    raia_ref *bad = failed_argument(t);
+    struct chain c;
+
+    if (!bad) {
+        actor_creation_ready(rt, t->actor);
+        return;
+    }
+    chain_decode(&c, bad->value->data, bad->value->size);
+    actor_argument_failed(rt, t->actor, &c.links[0]);
+}
+
+void task_argument_ready(struct runtime *rt, struct task *t)
+{
+    raia_ref *bad;
+
+    if (--t->waits > 0)
+        return;
+    if (t->flags & TASK_CREATION) {
+        task_creation_ready(rt, t);
+        return;
+    }
+    bad = failed_argument(t);
+    if (t->actor) {
+        if (bad) {
+            caller_drop(&t->actor->caller, t);
+            fail_by_argument(rt, t, bad);
+        } else {
+            caller_ready(&t->actor->caller, t);
+        }
+    } else if (bad) {
+        submitter_drop(&rt->submitter, t);
+        fail_by_argument(rt, t, bad);
+    } else {
+        submitter_ready(&rt->submitter, t);
+    }
+}
+
+static void dispatch(struct runtime *rt, struct task *t)
+{
+    raia_ref *bad = t->waits ? NULL : failed_argument(t);
+
+    if (bad) {
+        fail_by_argument(rt, t, bad);
+    } else if (t->actor) {
+        caller_add(&t->actor->caller, t);
+        caller_pump(&t->actor->caller);
+    } else {
+        submitter_add(&rt->submitter, t);
+        if (t->waits == 0)
+            submitter_pump(&rt->submitter, t->class);
+    }
+}
+
+int submit_task(struct runtime *rt, struct function *f, raia_actor *actor,
+                const struct raia_options *options, const struct raia_value *args, size_t count,
+                raia_ref **ret)
+{
+    unsigned n = options && options->struct_size == sizeof(*options) && options->num_returns > 1
+                     ? (unsigned)options->num_returns
+                     : 1;
+    struct task *t = pool_alloc(&rt->pool, sizeof(*t));
+    raia_ref *one = NULL, **refs = n > 1 ? options->returns : &one;
+    int r;
+
+    if (!t)
+        return last_set(RAIA_ERR_NOMEM, "out of memory");
+    memset(t, 0, sizeof(*t));
+    rt->tasks++;
+    t->counter = ++rt->counter;
+    t->function = f;
+    t->actor = actor;
+    if (actor)
+        actor->calls++;
+    t->deadline = CLOCK_NEVER;
+    t->parent = current_call ? current_call->number : 0;
+    r = task_options(rt, t, actor, options);
+    if (r == 0)
+        r = task_encode(rt, t, args, count);
+    if (r == 0) {
+        r = make_returns(rt, t, n, refs);
+        if (r == 0)
+            r = task_watch(rt, t);
+        if (r < 0)
+            last_set(RAIA_ERR_NOMEM, "out of memory");
+    }
+    if (r < 0) {
+        for (unsigned i = 0; i < n && i < t->nreturns && refs && refs[i]; i++)
+            refs[i]->handles = 0;
+        task_free(rt, t);
+        return r;
+    }
+    if (t->deadline < rt->next_tick)
+        rt->next_tick = t->deadline;
+    dispatch(rt, t);
+    if (++rt->submits % 32 == 0 && !rt->poller)
+        rt_drain(rt);
+    *ret = refs[0];
+    return 0;
+}
