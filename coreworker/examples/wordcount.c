@@ -12,7 +12,9 @@
  * Standard output: the ten most frequent words, and what was read. --output writes all counts, as
  * "COUNT WORD" lines in byte order of the words.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
