@@ -22,7 +22,9 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "cli/api.h"
+#include "cli/controller.h"
 #include "cli/plan_make.h"
+#include "cli/process.h"
 
 #define READY_MS       60000 /* for all nodes to be there */
 #define DOWN_MS        20000 /* for the keeper to end in order; then it is killed */
@@ -93,15 +95,11 @@ static bool same_nodes(const char *dir, const struct manifest_cluster *c)
 
 static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
 {
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return err_errno(e, errno, "cannot tell where this program lies");
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    _cleanup_(mem_freep) char *program = mem_printf("%s/raia-keeper", self);
+    _cleanup_(mem_freep) char *program = process_program("raia-keeper", e);
+    if (!program)
+        return -e->code;
     _cleanup_(mem_freep) char *log = mem_printf("%s/keeper.log", dir);
-    if (!program || !log)
+    if (!log)
         return err_set(e, RAIA_ERR_NOMEM, "the keeper");
     char *argv[] = {program, (char *)(uintptr_t)dir, NULL};
     posix_spawn_file_actions_t fa;
@@ -224,21 +222,6 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
     return 0;
 }
 
-/* Waits for a process that need not be a child; false: still there. */
-static bool gone_within(int pidfd, int ms)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    int64_t until = clock_now_ns() + ms * INT64_C(1000000);
-    for (;;) {
-        int64_t left = (until - clock_now_ns()) / 1000000;
-        int n = poll(&p, 1, left > 0 ? (int)left : 0);
-        if (n > 0)
-            return true;
-        if (n == 0 || left <= 0)
-            return false; /* a second Ctrl-C does not leave processes behind: go on waiting */
-    }
-}
-
 /* What has meaning only while it runs; logs and the plan stay. */
 static void sweep(const char *dir)
 {
@@ -258,18 +241,11 @@ int cluster_down(const char *name, bool purge, struct raia_error *e)
         return r;
     if (access(dir, F_OK) < 0)
         return err_set(e, RAIA_ERR_NOT_FOUND, "there is no cluster '%s' on this machine", name);
-    if (state_alive(dir, &pid) && pid > 1) {
-        _cleanup_(fd_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (fd >= 0 && state_alive(dir, NULL)) {
-            (void)kill(pid, SIGTERM);
-            if (!gone_within(fd, DOWN_MS)) {
-                /* Its children die with it: each has a parent-death signal. */
-                (void)kill(pid, SIGKILL);
-                (void)gone_within(fd, DOWN_MS);
-            }
-            (void)waitpid(pid, NULL, WNOHANG);
-        }
-    }
+    controller_end_all(dir);
+    /* Killed, it takes its children with it: each has a parent-death signal. */
+    if (state_alive(dir, &pid) && !process_end(pid, DOWN_MS))
+        return err_set(e, RAIA_ERR_TIMEOUT, "the keeper, process %d, does not end", pid);
+    (void)process_sweep(dir);
     sweep(dir);
     return purge ? io_remove_tree(dir, e) : 0;
 }

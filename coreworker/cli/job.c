@@ -129,6 +129,8 @@ static int end(const struct job_result *res)
     bool good = !strcmp(res->status, "SUCCEEDED");
     fprintf(stderr, "job %s: %s%s%s\n", res->submission_id, res->status, good ? "" : ": ",
             good ? "" : res->message);
+    if (!good && res->python)
+        job_hint(stderr, "python");
     return res->exit_status;
 }
 

@@ -34,13 +34,23 @@ int job_submit(const struct state_cluster *c, const struct json *body, char ret_
     return 0;
 }
 
+static bool is_python(const char *entrypoint)
+{
+    for (const char *p = strstr(entrypoint, "python"); p; p = strstr(p + 1, "python")) {
+        bool begins = p == entrypoint || strchr(" \t/;&|(", p[-1]);
+        if (begins && strspn(p + 6, "0123456789.") == strcspn(p + 6, " \t"))
+            return true;
+    }
+    return false;
+}
+
 int job_status(const struct state_cluster *c, const char *id, struct job_result *ret_result,
                bool *ret_ended, struct raia_error *e)
 {
     _cleanup_(mem_freep) char *name = http_escape(id);
     _cleanup_(mem_freep) char *path = name ? mem_printf("/api/jobs/%s", name) : NULL;
     _cleanup_(json_freep) struct json *reply = NULL;
-    const char *status, *message;
+    const char *status, *message, *entrypoint;
     int64_t code;
     if (!path)
         return err_set(e, RAIA_ERR_NOMEM, "job '%s'", id);
@@ -51,16 +61,26 @@ int job_status(const struct state_cluster *c, const char *id, struct job_result 
         r = json_opt_str(reply, "message", "", &message, e);
     if (r == 0)
         r = json_opt_int(reply, "driver_exit_code", -1, &code, e);
+    if (r == 0)
+        r = json_opt_str(reply, "entrypoint", "", &entrypoint, e);
     if (r < 0)
         return err_wrap(e, "job '%s'", id);
     struct job_result *j = ret_result;
     snprintf(j->submission_id, sizeof j->submission_id, "%s", id);
     snprintf(j->status, sizeof j->status, "%s", status);
     snprintf(j->message, sizeof j->message, "%s", message ? message : "");
+    j->python = entrypoint && is_python(entrypoint);
     bool good = !strcmp(status, "SUCCEEDED");
     *ret_ended = good || !strcmp(status, "FAILED") || !strcmp(status, "STOPPED");
     j->exit_status = good ? 0 : code > 0 ? (int)code : 1;
     return 0;
+}
+
+void job_hint(FILE *out, const char *entrypoint)
+{
+    if (entrypoint && is_python(entrypoint))
+        fprintf(out, "hint: Raia runs programs that are linked with libraia; a Python script that "
+                     "imports ray does not run on it (yet)\n");
 }
 
 /* What a follower knows between connections. */

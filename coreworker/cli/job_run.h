@@ -9,6 +9,7 @@
 #ifndef CLI_JOB_RUN_H
 #define CLI_JOB_RUN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct job_result {
     char status[16];                /* SUCCEEDED, FAILED, STOPPED */
     char message[512];              /* the cluster's, of the end */
     int exit_status;                /* of the entrypoint; 1 if it has none and did not succeed */
+    bool python;                    /* the entrypoint is a Python program */
 };
 
 /* POSTs a submission: body as Ray's job API has it. */
@@ -36,5 +38,8 @@ int job_status(const struct state_cluster *c, const char *id, struct job_result 
  * passes: -TIMEOUT. Goes on across restarts of the GCS. */
 int job_follow(const struct state_cluster *c, const char *id, int64_t deadline_ms, FILE *out,
                struct job_result *ret_result, struct raia_error *e);
+
+/* A line of help for people whose entrypoint cannot run here: a Python program. */
+void job_hint(FILE *out, const char *entrypoint);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/controller.h"
 #include "cli/verb.h"
 
 #ifndef RAIA_VERSION
@@ -71,6 +72,8 @@ int main(int argc, char **argv)
         printf("raia %s\n", RAIA_VERSION);
         return 0;
     }
+    if (!strcmp(name, "job-controller")) /* `raia up` calls it */
+        return controller_run(argc - 1, argv + 1);
     const struct verb *v = find(name);
     if (!v) {
         fprintf(stderr, "raia: there is no verb '%s'; `raia help` lists them\n", name);

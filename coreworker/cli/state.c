@@ -81,31 +81,30 @@ static struct flock whole_file(void)
     return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 }
 
-static int open_lock(const char *dir, int flags)
-{
-    _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", dir);
-    return path ? open(path, flags | O_CLOEXEC, 0600) : -1;
-}
-
-int state_lock(const char *dir, int *ret_fd, struct raia_error *e)
+int state_lock(const char *path, int *ret_fd, struct raia_error *e)
 {
     struct flock l = whole_file();
-    _cleanup_(fd_closep) int fd = open_lock(dir, O_RDWR | O_CREAT);
+    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0)
-        return err_errno(e, errno, "lock '%s/keeper.pid'", dir);
+        return err_errno(e, errno, "lock '%s'", path);
     *ret_fd = STEAL_FD(fd);
     return 0;
 }
 
-bool state_alive(const char *dir, int *ret_pid)
+pid_t state_holder(const char *path)
 {
     struct flock l = whole_file();
-    _cleanup_(fd_closep) int fd = open_lock(dir, O_RDWR);
-    if (fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK)
-        return false;
-    if (ret_pid)
-        *ret_pid = (int)l.l_pid;
-    return true;
+    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+    return fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
+}
+
+bool state_alive(const char *dir, int *ret_pid)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", dir);
+    pid_t pid = path ? state_holder(path) : 0;
+    if (pid && ret_pid)
+        *ret_pid = (int)pid;
+    return pid != 0;
 }
 
 static int load(const char *dir, const char *name, struct state_cluster *ret_c,

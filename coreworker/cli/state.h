@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "raia/error.h"
 
@@ -32,10 +33,12 @@ int state_root(char **ret_dir, struct raia_error *e);
 /* ROOT/name, not made. */
 int state_dir(const char *name, char **ret_dir, struct raia_error *e);
 
-/* Whether the cluster's keeper lives: it holds the lock on DIR/keeper.pid, and the kernel says who
- * holds it. (state_lock is how; the process keeps it until it ends.) */
+/* A lock that a process holds until it ends (or closes any descriptor of that file), and the process
+ * that holds it, as the kernel says; 0: nobody, or this process itself. */
+int state_lock(const char *path, int *ret_fd, struct raia_error *e);
+pid_t state_holder(const char *path);
+/* Whether the cluster's keeper lives: it holds the lock on DIR/keeper.pid. */
 bool state_alive(const char *dir, int *ret_pid);
-int state_lock(const char *dir, int *ret_fd, struct raia_error *e);
 
 /* The cluster of that name; NULL: the one that RAIA_CLUSTER or RAIA_ADDRESS names (a name, a folder,
  * "unix:SOCKET"), else the newest that runs. -NOT_FOUND says what to do. */

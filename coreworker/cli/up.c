@@ -2,18 +2,17 @@
  * raia up: manifests to clusters of local processes, and the jobs in them to their end.
  */
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "cli/api.h"
 #include "cli/cluster.h"
-#include "cli/job_run.h"
+#include "cli/controller.h"
 #include "cli/manifest.h"
 #include "cli/verb.h"
+#include "cli/watch.h"
 
 #define EXIT_INTERRUPTED 130
 
@@ -51,104 +50,57 @@ static int bring_up(const struct manifest_cluster *c, struct state_cluster *ret_
     return 0;
 }
 
-static struct json *submission(const struct manifest_job *j, int64_t attempt)
+static bool runs(const struct manifest_job *j)
 {
-    _cleanup_(json_freep) struct json *b = json_new_object();
-    int r = b ? json_set_str(b, "entrypoint", j->entrypoint) : -1;
-    if (r == 0 && j->submission_id) {
-        _cleanup_(mem_freep) char *id =
-            attempt ? mem_printf("%s-%lld", j->submission_id, (long long)attempt)
-                    : mem_strdup(j->submission_id);
-        r = id ? json_set_str(b, "submission_id", id) : -1;
-    }
-    if (r == 0)
-        r = json_set(b, "runtime_env", json_copy(j->runtime_env));
-    if (r == 0)
-        r = json_set(b, "metadata", json_copy(j->metadata));
-    JSON_FOREACH(it, r == 0 ? j->submit_resources : NULL)
-    r = r == 0 ? json_set(b, json_key(it), json_copy(it)) : r;
-    return r == 0 ? STEAL(b) : NULL;
+    return !j->suspend && j->entrypoint;
 }
 
-static void stop_job(const struct state_cluster *c, const char *id)
-{
-    _cleanup_(mem_freep) char *path = mem_printf("/api/jobs/%s/stop", id);
-    if (path)
-        (void)api_call(c, "POST", path, NULL, NULL, NULL);
-}
-
-/* Submits and follows, again while backoffLimit allows. Returns the exit status of `raia up`. */
-static int run_job(const struct state_cluster *c, const struct manifest_job *j)
-{
-    struct raia_error e = {0};
-    struct job_result res = {0};
-    int64_t deadline = j->active_deadline_s ? clock_unix_ms() + j->active_deadline_s * 1000 : 0;
-    for (int64_t attempt = 0;; attempt++) {
-        _cleanup_(json_freep) struct json *body = submission(j, attempt);
-        char id[JOB_ID_MAX];
-        if (!body) {
-            err_set(&e, RAIA_ERR_NOMEM, "job '%s'", j->name);
-            return verb_fail("up", &e);
-        }
-        if (job_submit(c, body, id, &e) < 0)
-            return verb_fail("up", &e);
-        fprintf(stderr, "job '%s' submitted as %s\n", j->name, id);
-        int r = job_follow(c, id, deadline, stdout, &res, &e);
-        if (r == -RAIA_ERR_CANCELED) {
-            fprintf(stderr,
-                    "\ninterrupted; the job goes on: raia job logs --follow %s, raia job stop %s\n",
-                    id, id);
-            return EXIT_INTERRUPTED;
-        }
-        if (r == -RAIA_ERR_TIMEOUT) {
-            stop_job(c, id);
-            fprintf(stderr, "job '%s' failed: DeadlineExceeded: it ran longer than %lld s\n",
-                    j->name, (long long)j->active_deadline_s);
-            return 1;
-        }
-        if (r < 0)
-            return verb_fail("up", &e);
-        if (!strcmp(res.status, "SUCCEEDED")) {
-            fprintf(stderr, "job '%s' succeeded\n", j->name);
-            return 0;
-        }
-        fprintf(stderr, "job '%s' %s (attempt %lld of %lld): %s\n", j->name,
-                !strcmp(res.status, "STOPPED") ? "was stopped" : "failed", (long long)attempt + 1,
-                (long long)j->backoff_limit + 1, res.message);
-        if (!strcmp(res.status, "STOPPED") || attempt >= j->backoff_limit)
-            return res.exit_status;
-    }
-}
-
-static void take_down_after(const struct manifest_job *j)
-{
-    struct raia_error e = {0};
-    int64_t until = clock_unix_ms() + j->ttl_after_finished_s * 1000;
-    while (!cluster_interrupted && clock_unix_ms() < until)
-        poll(NULL, 0, 100);
-    if (cluster_down(j->cluster, false, &e) < 0)
-        verb_fail("up", &e);
-    else
-        fprintf(stderr, "cluster '%s' is down (shutdownAfterJobFinishes); its logs stay\n",
-                j->cluster);
-}
-
-static int run_jobs(const struct manifest *m)
+/* Starts the controllers of all jobs, then watches one after the other (their logs are kept). */
+static int run_jobs(const struct manifest *m, bool detach)
 {
     int status = 0;
-    for (size_t i = 0; i < m->njobs && status != EXIT_INTERRUPTED; i++) {
+    for (size_t i = 0; i < m->njobs; i++) {
         const struct manifest_job *j = &m->jobs[i];
-        struct raia_error e = {0};
         struct state_cluster c = {0};
-        if (j->suspend || !j->entrypoint)
-            continue;
-        int s = state_open(j->cluster, &c, &e) < 0 ? verb_fail("up", &e) : run_job(&c, j);
+        struct raia_error e = {0};
+        pid_t pid;
+        int r = runs(j) ? state_open(j->cluster, &c, &e) : 0;
+        if (r == 0 && runs(j))
+            r = controller_start(&c, j, &pid, &e);
+        if (r < 0)
+            status = verb_fail("up", &e);
+        else if (runs(j) && detach)
+            fprintf(stderr, "job '%s' runs in the background: raia job list --cluster %s\n",
+                    j->name, c.name);
         state_cluster_done(&c);
-        if (j->own_cluster && j->shutdown_after_finished && s != EXIT_INTERRUPTED)
-            take_down_after(j);
-        status = status ? status : s;
+        if (r < 0)
+            return status;
+    }
+    for (size_t i = 0; i < m->njobs && !detach && status != EXIT_INTERRUPTED; i++) {
+        _cleanup_(state_cluster_done) struct state_cluster c = {0};
+        if (!runs(&m->jobs[i]))
+            continue;
+        c.name = mem_strdup(m->jobs[i].cluster);
+        if (!c.name || state_dir(c.name, &c.dir, NULL) < 0)
+            return 1;
+        int s = watch_job(&c, &m->jobs[i]);
+        status = s == EXIT_INTERRUPTED || !status ? s : status;
     }
     return status;
+}
+
+/* A job may name a cluster that runs already: it must, before anything is started. */
+static int check_selected(const struct manifest *m, struct raia_error *e)
+{
+    for (size_t i = 0; i < m->njobs; i++) {
+        _cleanup_(state_cluster_done) struct state_cluster c = {0};
+        bool ours = m->jobs[i].own_cluster || !runs(&m->jobs[i]);
+        for (size_t k = 0; k < m->nclusters; k++)
+            ours |= !strcmp(m->clusters[k].name, m->jobs[i].cluster);
+        if (!ours && state_open(m->jobs[i].cluster, &c, e) < 0)
+            return err_wrap(e, "job '%s' selects a cluster", m->jobs[i].name);
+    }
+    return 0;
 }
 
 static bool suspended(const struct manifest *m, const struct manifest_cluster *c)
@@ -181,6 +133,8 @@ static int run(int argc, char **argv)
     _cleanup_(manifest_freep) struct manifest *m = NULL;
     if (manifest_load(file, &m, &e) < 0)
         return verb_fail("up", &e);
+    if (check_selected(m, &e) < 0)
+        return verb_fail("up", &e);
     print_ignored(m);
     cluster_catch_signals();
     for (size_t i = 0; i < m->nclusters; i++) {
@@ -194,7 +148,7 @@ static int run(int argc, char **argv)
         if (r < 0)
             return r == -RAIA_ERR_CANCELED ? EXIT_INTERRUPTED : verb_fail("up", &e);
     }
-    return detach ? 0 : run_jobs(m);
+    return run_jobs(m, detach);
 }
 
 const struct verb verb_up = {
@@ -202,13 +156,14 @@ const struct verb verb_up = {
     .run = run,
     .usage = "up -f FILE [--detach]",
     .summary = "run RayCluster and RayJob manifests on this machine",
-    .help = "Starts the clusters of FILE (YAML or JSON, - is standard input) as local processes, "
-            "one node\n"
-            "for the head and for each worker replica, runs its jobs, and returns their exit "
-            "status when\n"
-            "all have ended. The clusters stay until `raia down`, unless a job says\n"
-            "shutdownAfterJobFinishes.\n\n"
+    .help = "Starts the clusters of FILE (YAML or JSON, - is standard input) as local processes,\n"
+            "one node for the head and for each worker replica, runs its jobs, prints their logs,\n"
+            "and returns their exit status when all have ended. The clusters stay until\n"
+            "`raia down`, unless a job says shutdownAfterJobFinishes.\n\n"
             "  -f, --file FILE   the manifest\n"
-            "  -d, --detach      return once the clusters are ready; do not run the jobs\n\n"
-            "Ctrl-C leaves clusters and jobs running, and says how to go on.\n",
+            "  -d, --detach      return once the clusters are ready; the jobs run on in the\n"
+            "                    background\n\n"
+            "Ctrl-C leaves clusters and jobs running, retries and deadlines included, and says\n"
+            "how to go on. An example:\n\n"
+            "  raia up -f e2e/samples/rayjob-wordcount.yaml\n",
 };

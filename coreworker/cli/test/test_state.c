@@ -125,13 +125,15 @@ Test(state, secrets)
 static pid_t hold(const char *name)
 {
     char *dir = NULL;
+    char path[128];
     int ready[2];
+    snprintf(path, sizeof path, "%s/%s/keeper.pid", base, name);
     cr_assert(state_dir(name, &dir, NULL) == 0 && io_mkdir_p(dir, 0700, NULL) == 0);
     cr_assert(pipe(ready) == 0);
     pid_t pid = fork();
     if (pid == 0) {
         int fd = -1;
-        if (state_lock(dir, &fd, NULL) < 0)
+        if (state_lock(path, &fd, NULL) < 0)
             _exit(1);
         (void)!write(ready[1], "x", 1);
         pause();

@@ -1,0 +1,253 @@
+/*
+ * What a controller does (controller.h): a job to its end. It logs plain lines to its standard
+ * error, which is DIR/jobs/NAME.log.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "cli/api.h"
+#include "cli/cluster.h"
+#include "cli/controller.h"
+#include "http/http_client.h"
+#include "json/json.h"
+
+#define LOOK_FIRST_MS  20    /* between looks at the job, at first */
+#define LOOK_MAX_MS    250   /* and in the end */
+#define RETRY_MS       200   /* between tries while the GCS is away */
+#define GCS_AWAY_MS    60000 /* then the job is given up (Ray's gcs_rpc_server_reconnect_timeout) */
+#define STOP_WAIT_MS   20000 /* for a stopped job to end */
+#define STATE_MAX_TEXT 512   /* bytes of a message */
+
+struct control {
+    char *dir;              /* of the cluster */
+    char *name;             /* of the job */
+    struct json *spec;      /* NAME.spec.json */
+    struct state_cluster c; /* where it runs */
+    struct controller_state s;
+    int64_t deadline_ms; /* unix time; 0: none */
+};
+
+static int set_result(struct json *root, const char *at, const struct job_result *from)
+{
+    struct json *o = json_new_object();
+    int r = o ? json_set(root, at, o) : -RAIA_ERR_NOMEM;
+    if (r == 0)
+        r = json_set_str(o, "submission_id", from->submission_id);
+    if (r == 0)
+        r = json_set_str(o, "status", from->status);
+    if (r == 0)
+        r = json_set_str(o, "message", from->message);
+    return r == 0 ? json_set_int(o, "exit_status", from->exit_status) : r;
+}
+
+static int write_state(const struct control *k)
+{
+    struct raia_error e = {0};
+    _cleanup_(json_freep) struct json *root = json_new_object();
+    _cleanup_(mem_freep) char *path = mem_printf("%s/jobs/%s.state.json", k->dir, k->name);
+    int r = root && path ? json_set_bool(root, "ended", k->s.ended) : -RAIA_ERR_NOMEM;
+    if (r == 0)
+        r = json_set_int(root, "attempt", k->s.attempt);
+    if (r == 0)
+        r = set_result(root, "last", &k->s.last);
+    if (r == 0)
+        r = set_result(root, "before", &k->s.before);
+    _cleanup_(mem_freep) char *text = r == 0 ? json_print(root, JSON_PRETTY, NULL) : NULL;
+    r = text ? io_write_file(path, text, strlen(text), 0600, 0, &e) : -RAIA_ERR_NOMEM;
+    if (r < 0)
+        fprintf(stderr, "cannot write the state of job '%s': %s\n", k->name, e.text);
+    return r;
+}
+
+static void end_as(struct control *k, const char *status, const char *message)
+{
+    snprintf(k->s.last.status, sizeof k->s.last.status, "%s", status);
+    snprintf(k->s.last.message, sizeof k->s.last.message, "%s", message);
+    if (!k->s.last.exit_status)
+        k->s.last.exit_status = 1;
+}
+
+/* Whether to go on: not when the cluster is gone or `raia down` says to end. */
+static bool gone(struct control *k)
+{
+    if (cluster_interrupted)
+        end_as(k, "STOPPED", "the cluster was taken down");
+    else if (!state_alive(k->dir, NULL))
+        end_as(k, "FAILED", "the cluster is gone: its keeper died");
+    else
+        return false;
+    return true;
+}
+
+/* One request, tried again while the GCS is away (it is restarted when it dies). */
+static int submit(struct control *k, const struct json *body, char ret_id[JOB_ID_MAX])
+{
+    int64_t until = clock_deadline_ms(GCS_AWAY_MS);
+    for (;;) {
+        struct raia_error e = {0};
+        int r = job_submit(&k->c, body, ret_id, &e);
+        if (r == 0 || gone(k))
+            return r;
+        if ((r != -RAIA_ERR_UNAVAILABLE && r != -RAIA_ERR_TIMEOUT) || clock_now_ns() > until) {
+            end_as(k, "FAILED", e.text);
+            return r;
+        }
+        poll(NULL, 0, RETRY_MS);
+    }
+}
+
+static struct json *attempt_body(const struct control *k, int64_t attempt)
+{
+    const char *id = json_str(json_get(k->spec, "submission_id"));
+    _cleanup_(json_freep) struct json *body = json_copy(json_get(k->spec, "body"));
+    if (!body || !id)
+        return STEAL(body);
+    _cleanup_(mem_freep) char *mine =
+        attempt > 1 ? mem_printf("%s-%lld", id, (long long)attempt) : mem_strdup(id);
+    return mine && json_set_str(body, "submission_id", mine) == 0 ? STEAL(body) : NULL;
+}
+
+static void stop_job(struct control *k)
+{
+    _cleanup_(mem_freep) char *id = http_escape(k->s.last.submission_id);
+    _cleanup_(mem_freep) char *path = id ? mem_printf("/api/jobs/%s/stop", id) : NULL;
+    if (path)
+        (void)api_call(&k->c, "POST", path, NULL, NULL, NULL);
+}
+
+/* Waits until the attempt has ended; k->s.last tells how. False: there is nothing to wait for any
+ * more. */
+static bool watch(struct control *k)
+{
+    int64_t away_since = 0, stopped_at = 0;
+    int look_ms = LOOK_FIRST_MS;
+    for (;;) {
+        struct raia_error e = {0};
+        struct job_result res;
+        bool ended = false;
+        int64_t now = clock_unix_ms();
+        int r = job_status(&k->c, k->s.last.submission_id, &res, &ended, &e);
+        if (r == 0 && ended && !stopped_at)
+            k->s.last = res;
+        if ((r == 0 && ended) || (stopped_at && now - stopped_at > STOP_WAIT_MS))
+            return true;
+        if (gone(k))
+            return false;
+        away_since = r == 0 ? 0 : away_since ? away_since : now;
+        if (e.code == RAIA_ERR_NOT_FOUND || (away_since && now - away_since > GCS_AWAY_MS)) {
+            end_as(k, "FAILED", e.text);
+            return false;
+        }
+        if (k->deadline_ms && now >= k->deadline_ms && !stopped_at) {
+            char text[STATE_MAX_TEXT];
+            int64_t s = 0;
+            (void)json_opt_int(k->spec, "active_deadline_s", 0, &s, NULL);
+            snprintf(text, sizeof text, "DeadlineExceeded: it ran longer than %lld s",
+                     (long long)s);
+            end_as(k, "FAILED", text);
+            stop_job(k);
+            stopped_at = now;
+        }
+        poll(NULL, 0, look_ms);
+        look_ms = look_ms * 3 / 2 > LOOK_MAX_MS ? LOOK_MAX_MS : look_ms * 3 / 2;
+    }
+}
+
+static void run_attempts(struct control *k)
+{
+    int64_t limit = 0;
+    (void)json_opt_int(k->spec, "backoff_limit", 0, &limit, NULL);
+    for (;;) {
+        struct job_result before = k->s.last;
+        char id[JOB_ID_MAX];
+        _cleanup_(json_freep) struct json *body = attempt_body(k, k->s.attempt + 1);
+        k->s.last = (struct job_result){0};
+        if (!body) {
+            end_as(k, "FAILED", "out of memory");
+            return;
+        }
+        if (submit(k, body, id) < 0)
+            return;
+        snprintf(k->s.last.submission_id, sizeof k->s.last.submission_id, "%s", id);
+        k->s.attempt++;
+        k->s.before = before;
+        fprintf(stderr, "attempt %lld is %s\n", (long long)k->s.attempt, id);
+        (void)write_state(k);
+        if (!watch(k))
+            return;
+        fprintf(stderr, "attempt %lld: %s: %s\n", (long long)k->s.attempt, k->s.last.status,
+                k->s.last.message);
+        bool late = k->deadline_ms && clock_unix_ms() >= k->deadline_ms;
+        if (strcmp(k->s.last.status, "FAILED") || k->s.attempt > limit || late)
+            return;
+    }
+}
+
+/* shutdownAfterJobFinishes, ttlSecondsAfterFinished later. */
+static void shut_down(struct control *k)
+{
+    int64_t ttl = 0;
+    struct raia_error e = {0};
+    (void)json_opt_int(k->spec, "ttl_s", 0, &ttl, NULL);
+    int64_t until = clock_unix_ms() + ttl * 1000;
+    while (clock_unix_ms() < until && !cluster_interrupted && state_alive(k->dir, NULL))
+        poll(NULL, 0, LOOK_MAX_MS);
+    if (cluster_interrupted)
+        return;
+    if (cluster_down(k->c.name, false, &e) < 0)
+        fprintf(stderr, "cannot take the cluster down: %s\n", e.text);
+    else
+        fprintf(stderr, "the cluster is down (shutdownAfterJobFinishes)\n");
+}
+
+static int load(struct control *k, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/jobs/%s.spec.json", k->dir, k->name);
+    const char *cluster;
+    int64_t seconds = 0;
+    int r = path ? json_load(path, NULL, &k->spec, e) : err_set(e, RAIA_ERR_NOMEM, "the job");
+    if (r == 0)
+        r = json_get_str(k->spec, "cluster", &cluster, e);
+    if (r == 0)
+        r = json_opt_int(k->spec, "active_deadline_s", 0, &seconds, e);
+    if (r == 0)
+        r = state_open(cluster, &k->c, e);
+    k->deadline_ms = seconds ? clock_unix_ms() + seconds * 1000 : 0;
+    return r;
+}
+
+int controller_run(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: raia job-controller DIR NAME (`raia up` calls it)\n");
+        return 2;
+    }
+    struct raia_error e = {0};
+    struct control k = {.dir = argv[1], .name = argv[2]};
+    _cleanup_(mem_freep) char *lock = mem_printf("%s/jobs/%s.pid", k.dir, k.name);
+    _cleanup_(fd_closep) int fd = -1;
+    cluster_catch_signals();
+    int r = lock ? state_lock(lock, &fd, &e) : err_set(&e, RAIA_ERR_NOMEM, "the controller");
+    if (r == 0)
+        r = load(&k, &e);
+    if (r == 0)
+        r = write_state(&k);
+    if (r < 0) {
+        fprintf(stderr, "job '%s': %s\n", k.name, e.text);
+    } else {
+        run_attempts(&k);
+        k.s.ended = true;
+        fprintf(stderr, "%s\n", k.s.last.status);
+        r = write_state(&k);
+        if (json_true(json_get(k.spec, "shutdown")) && state_alive(k.dir, NULL))
+            shut_down(&k);
+    }
+    state_cluster_done(&k.c);
+    json_free(k.spec);
+    return r < 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * The controller of a RayJob: a process in the background that submits the job, again while
+ * backoffLimit allows, stops it at its deadline, and takes its cluster down afterwards if the
+ * manifest says so; whether or not anybody follows. `raia up` starts one for each job and then only
+ * watches what it writes.
+ *
+ * In the cluster's state folder, under jobs/: NAME.spec.json (what to run), NAME.state.json (how it
+ * stands, replaced atomically), NAME.pid (locked while the controller lives), NAME.log.
+ *
+ * Threads: one at a time. Failure: errors name the job, and the log that has more.
+ */
+#ifndef CLI_CONTROLLER_H
+#define CLI_CONTROLLER_H
+
+#include <sys/types.h>
+
+#include "cli/job_run.h"
+#include "cli/manifest.h"
+#include "cli/state.h"
+
+/* How a job stands. */
+struct controller_state {
+    bool ended;               /* no more attempts will come; `last` tells how it ended */
+    int64_t attempt;          /* the one that runs or ran last, from 1; 0: none yet */
+    struct job_result last;   /* of this attempt; while it runs, its submission_id alone */
+    struct job_result before; /* of the attempt before it */
+};
+
+/* Starts a controller in a session of its own. Returns once it has begun; *ret_pid is a child of
+ * this process. -EXISTS if one runs for that job. */
+int controller_start(const struct state_cluster *c, const struct manifest_job *j, pid_t *ret_pid,
+                     struct raia_error *e);
+
+/* What DIR/jobs/NAME.state.json says. */
+int controller_look(const char *dir, const char *name, struct controller_state *ret_s,
+                    struct raia_error *e);
+
+/* Ends all controllers of a cluster but this process. */
+void controller_end_all(const char *dir);
+
+/* The controller itself: `raia job-controller DIR NAME`. Returns the exit status. */
+int controller_run(int argc, char **argv);
+
+#endif
