@@ -233,7 +233,7 @@ static void sweep(const char *dir)
     }
 }
 
-int cluster_down(const char *name, bool purge, struct raia_error *e)
+static int end_cluster(const char *name, bool purge, const char *own, struct raia_error *e)
 {
     _cleanup_(mem_freep) char *dir = NULL;
     int pid = 0, r = state_dir(name, &dir, e);
@@ -241,11 +241,21 @@ int cluster_down(const char *name, bool purge, struct raia_error *e)
         return r;
     if (access(dir, F_OK) < 0)
         return err_set(e, RAIA_ERR_NOT_FOUND, "there is no cluster '%s' on this machine", name);
-    controller_end_all(dir);
+    controller_end_all(dir, own);
     /* Killed, it takes its children with it: each has a parent-death signal. */
     if (state_alive(dir, &pid) && !process_end(pid, DOWN_MS))
         return err_set(e, RAIA_ERR_TIMEOUT, "the keeper, process %d, does not end", pid);
     (void)process_sweep(dir);
     sweep(dir);
     return purge ? io_remove_tree(dir, e) : 0;
+}
+
+int cluster_down(const char *name, bool purge, struct raia_error *e)
+{
+    return end_cluster(name, purge, NULL, e);
+}
+
+int cluster_down_from(const char *name, const char *own, struct raia_error *e)
+{
+    return end_cluster(name, false, own, e);
 }

@@ -21,6 +21,8 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
 /* Ends it: no process and no shared memory is left, the logs stay; purge removes all. Fine if it
  * does not run; -NOT_FOUND if there is no trace of it. */
 int cluster_down(const char *name, bool purge, struct raia_error *e);
+/* The same from within a job's controller, which is spared: its lock is the file `own`. */
+int cluster_down_from(const char *name, const char *own, struct raia_error *e);
 
 /* Set by SIGINT and SIGTERM once cluster_catch_signals was called. */
 extern volatile int cluster_interrupted;

@@ -26,6 +26,7 @@
 struct control {
     char *dir;              /* of the cluster */
     char *name;             /* of the job */
+    char *lock;             /* NAME.pid, held */
     struct json *spec;      /* NAME.spec.json */
     struct state_cluster c; /* where it runs */
     struct controller_state s;
@@ -199,7 +200,7 @@ static void shut_down(struct control *k)
         poll(NULL, 0, LOOK_MAX_MS);
     if (cluster_interrupted)
         return;
-    if (cluster_down(k->c.name, false, &e) < 0)
+    if (cluster_down_from(k->c.name, k->lock, &e) < 0)
         fprintf(stderr, "cannot take the cluster down: %s\n", e.text);
     else
         fprintf(stderr, "the cluster is down (shutdownAfterJobFinishes)\n");
@@ -229,10 +230,10 @@ int controller_run(int argc, char **argv)
     }
     struct raia_error e = {0};
     struct control k = {.dir = argv[1], .name = argv[2]};
-    _cleanup_(mem_freep) char *lock = mem_printf("%s/jobs/%s.pid", k.dir, k.name);
     _cleanup_(fd_closep) int fd = -1;
+    k.lock = mem_printf("%s/jobs/%s.pid", k.dir, k.name);
     cluster_catch_signals();
-    int r = lock ? state_lock(lock, &fd, &e) : err_set(&e, RAIA_ERR_NOMEM, "the controller");
+    int r = k.lock ? state_lock(k.lock, &fd, &e) : err_set(&e, RAIA_ERR_NOMEM, "the controller");
     if (r == 0)
         r = load(&k, &e);
     if (r == 0)
@@ -249,5 +250,6 @@ int controller_run(int argc, char **argv)
     }
     state_cluster_done(&k.c);
     json_free(k.spec);
+    mem_free(k.lock);
     return r < 0;
 }

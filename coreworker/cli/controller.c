@@ -159,15 +159,16 @@ int controller_look(const char *dir, const char *name, struct controller_state *
     return 0;
 }
 
-void controller_end_all(const char *dir)
+void controller_end_all(const char *dir, const char *own)
 {
     _cleanup_(mem_freep) char *jobs = mem_printf("%s/jobs", dir);
     DIR *d = jobs ? opendir(jobs) : NULL;
     for (struct dirent *it; d && (it = readdir(d));) {
         _cleanup_(mem_freep) char *path = mem_printf("%s/%s", jobs, it->d_name);
-        if (!path || !str_ends_with(it->d_name, ".pid"))
+        /* A look at our own lock would end it: closing any descriptor of the file does. */
+        if (!path || !str_ends_with(it->d_name, ".pid") || (own && !strcmp(path, own)))
             continue;
-        process_end(state_holder(path), END_MS); /* our own lock is not told to us */
+        process_end(state_holder(path), END_MS);
         (void)unlink(path);
     }
     if (d)

@@ -35,8 +35,8 @@ int controller_start(const struct state_cluster *c, const struct manifest_job *j
 int controller_look(const char *dir, const char *name, struct controller_state *ret_s,
                     struct raia_error *e);
 
-/* Ends all controllers of a cluster but this process. */
-void controller_end_all(const char *dir);
+/* Ends all controllers of a cluster but the one whose lock is the file `own` (NULL: none). */
+void controller_end_all(const char *dir, const char *own);
 
 /* The controller itself: `raia job-controller DIR NAME`. Returns the exit status. */
 int controller_run(int argc, char **argv);

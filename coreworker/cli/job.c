@@ -202,10 +202,12 @@ static int about_one(const struct state_cluster *c, const struct options *o, con
 
 static int list(const struct state_cluster *c, const struct options *o, struct raia_error *e)
 {
-    static const struct table_column columns[] = {
-        {"SUBMISSION_ID", "submission_id"}, {"STATUS", "status"},
-        {"START_MS", "start_time"},         {"END_MS", "end_time"},
-        {"ENTRYPOINT", "entrypoint"},       {NULL, NULL}};
+    static const struct table_column columns[] = {{"SUBMISSION_ID", "submission_id"},
+                                                  {"STATUS", "status"},
+                                                  {"START", "start_time"},
+                                                  {"END", "end_time"},
+                                                  {"ENTRYPOINT", "entrypoint"},
+                                                  {NULL, NULL}};
     _cleanup_(json_freep) struct json *reply = NULL;
     if (api_call(c, "GET", "/api/jobs/", NULL, &reply, e) < 0)
         return verb_fail("job", e);

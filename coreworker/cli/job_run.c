@@ -69,6 +69,8 @@ int job_status(const struct state_cluster *c, const char *id, struct job_result 
     snprintf(j->submission_id, sizeof j->submission_id, "%s", id);
     snprintf(j->status, sizeof j->status, "%s", status);
     snprintf(j->message, sizeof j->message, "%s", message ? message : "");
+    for (size_t n = strlen(j->message); n && strchr(" \n", j->message[n - 1]); n--)
+        j->message[n - 1] = 0;
     j->python = entrypoint && is_python(entrypoint);
     bool good = !strcmp(status, "SUCCEEDED");
     *ret_ended = good || !strcmp(status, "FAILED") || !strcmp(status, "STOPPED");

@@ -6,18 +6,65 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #define COLUMNS_MAX 16
-#define CELL_MAX    96 /* bytes of a cell; longer ones end in "..." */
+#define AMOUNTS_MAX 65536 /* bytes of a cell before it is cut */
+#define CELL_MAX    96    /* bytes of a cell; longer ones end in "..." */
 
-/* A value as a cell shows it: texts plain, the rest as JSON; nothing as "-". */
+/* {"CPU": 2, "memory": 1073741824} as "CPU 2, memory 1 GiB". */
+static char *amounts(const struct json *object)
+{
+    struct buf b;
+    buf_init(&b, AMOUNTS_MAX);
+    JSON_FOREACH(it, object)
+    {
+        double v = 0;
+        buf_put_text(&b, b.size ? ", " : "");
+        buf_put_text(&b, json_key(it));
+        if (json_double(it, &v) < 0)
+            buf_printf(&b, " %s", json_str(it) ? json_str(it) : "?");
+        else if (strstr(json_key(it), "memory"))
+            buf_printf(&b, " %.4g GiB", v / 1073741824.0);
+        else
+            buf_printf(&b, " %g", v);
+    }
+    char *text = buf_steal(&b, NULL);
+    buf_fini(&b);
+    return text;
+}
+
+/* Milliseconds since 1970 as local time. */
+static char *local_time(int64_t ms)
+{
+    time_t s = (time_t)(ms / 1000);
+    struct tm tm;
+    char text[32];
+    return localtime_r(&s, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)
+               ? mem_strdup(text)
+               : mem_printf("%lld", (long long)ms);
+}
+
+/* A value as a cell shows it: texts plain, times and amounts for people, the rest as JSON; nothing
+ * as "-". */
 static char *cell(const struct json *row, const char *path)
 {
     const struct json *v = json_at(row, path);
+    int64_t ms = 0;
+    char *text;
     if (!v || json_is(v, JSON_NULL) || (json_str(v) && !*json_str(v)))
         return mem_strdup("-");
-    char *text = json_str(v) ? mem_strdup(json_str(v)) : json_print(v, JSON_COMPACT, NULL);
+    if (json_str(v))
+        text = mem_strdup(json_str(v));
+    else if (json_is(v, JSON_OBJECT))
+        text = json_size(v) ? amounts(v) : mem_strdup("-");
+    else if ((str_ends_with(path, "_time") || str_ends_with(path, "_time_ms")) &&
+             json_int(v, &ms) == 0)
+        text = ms ? local_time(ms) : mem_strdup("-");
+    else
+        text = json_print(v, JSON_COMPACT, NULL);
     for (char *p = text; p && *p; p++)
         if (*p == '\n' || *p == '\t')
             *p = ' ';

@@ -42,6 +42,25 @@ Test(table, aligned)
     json_free(r);
 }
 
+/* Amounts and times are for people: GiB, and local time. */
+Test(table, for_people)
+{
+    static const struct table_column some[] = {{"HAS", "has"}, {"END", "end_time"}, {NULL, NULL}};
+    struct json *r = rows("[{\"has\":{\"CPU\":2,\"memory\":1610612736},\"end_time\":86400000},"
+                          "{\"has\":{},\"end_time\":0}]");
+    char *text = NULL;
+    size_t size = 0;
+    setenv("TZ", "UTC", 1);
+    FILE *f = open_memstream(&text, &size);
+    cr_assert(table_print(f, r, some, false) == 0);
+    fclose(f);
+    cr_assert_str_eq(text, "HAS                    END\n"
+                           "CPU 2, memory 1.5 GiB  1970-01-02 00:00:00\n"
+                           "-                      -\n");
+    free(text);
+    json_free(r);
+}
+
 /* Cells stay on their line and do not grow without end. */
 Test(table, cells_are_bounded)
 {
