@@ -113,6 +113,7 @@ void store_core_free(struct store_core *core)
 
     if (!core)
         return;
+    store_timers_fini(&core->timers); /* first: timers live in what goes below */
     HASH_FOREACH (core->alloc.segments, s, next_s)
         core->ops->segment_destroy(core->arg, s->number);
     store_alloc_fini(&core->alloc);
@@ -148,7 +149,6 @@ void store_core_free(struct store_core *core)
     }
     LIST_FOREACH_SAFE (send, next_send, &core->sends, link)
         mem_free(send);
-    store_timers_fini(&core->timers);
     mem_free(core);
 }
 

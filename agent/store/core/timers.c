@@ -81,6 +81,8 @@ int64_t store_timer_next(const struct store_timers *h)
 
 void store_timers_fini(struct store_timers *h)
 {
+    for (uint32_t i = 1; i <= h->n; i++)
+        h->heap[i]->pos = 0;
     mem_free(h->heap);
     *h = (struct store_timers){0};
 }

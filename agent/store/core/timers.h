@@ -32,6 +32,7 @@ void store_timer_clear(struct store_timers *h, struct store_timer *t);
 struct store_timer *store_timer_expired(struct store_timers *h, int64_t now);
 /* CLOCK_NEVER if none is set. */
 int64_t store_timer_next(const struct store_timers *h);
+/* Clears all that are set. */
 void store_timers_fini(struct store_timers *h);
 
 #endif
