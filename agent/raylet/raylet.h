@@ -261,9 +261,10 @@ struct worker {
     struct worker_id id;
     char token[33];
     uint8_t job[4];
-    int32_t pid;  /* 0: not started yet */
-    bool spawned; /* the supervisor was asked */
-    bool wanted;  /* to be spawned when its job is ready */
+    int32_t pid;     /* 0: not started yet */
+    bool spawned;    /* the supervisor was asked */
+    bool registered; /* it has said hello */
+    bool wanted;     /* to be spawned when its job is ready */
     bool stopping;
     bool exited;
     const char *stop_why;

@@ -18,6 +18,8 @@
 #include "raylet/raylet.h"
 #include "raylet/session_out.h"
 
+#define HANGUP_GRACE_MS 1000 /* a worker that hung up has this long to end by itself */
+
 /* A process whose session ended while it lived: what it maps is not used again until it is dead. */
 struct lingerer {
     struct list link;
@@ -124,12 +126,9 @@ static void session_close(struct session *s, bool dead)
     sched_client_gone(r->sched, raylet_now(r), s->client);
     if (s->worker) {
         s->worker->session = NULL;
-        /* A worker that hung up is of no use. */
-        if (!s->worker->exited && !s->worker->stopping) {
-            s->worker->stopping = true;
-            s->worker->stop_why = s->end_why;
-            sup_signal(r, s->worker->number, SIGKILL, false, 0);
-        }
+        /* A worker that hung up is dead, or of no use: most are dead, and how is told soon. */
+        if (!s->worker->exited && !s->worker->stopping)
+            sup_signal(r, s->worker->number, SIGCONT, false, HANGUP_GRACE_MS);
         s->worker = NULL;
     } else {
         struct job *j = job_find(r, s->job);

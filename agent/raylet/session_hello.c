@@ -123,6 +123,7 @@ static int hello_worker(struct session *s, const Raia__Agent__Hello *m, struct r
         return got;
     }
     w->session = s;
+    w->registered = true;
     if (!w->pid)
         w->pid = s->pid;
     got = sched_worker_ready(r->sched, raylet_now(r), w->number, w->id.bytes);

@@ -224,7 +224,7 @@ void workers_exited(struct raylet *r, uint64_t number, int status, const char *w
         snprintf(text, sizeof text, "worker pid %d was stopped: %s", w->pid, w->stop_why);
     else
         snprintf(text, sizeof text, "worker pid %d %s%s", w->pid, why,
-                 w->session ? "" : " before it registered; see its log");
+                 w->registered ? "" : " before it registered; see its log");
     log_info("worker ended", "pid=%d status=%d why=%s", w->pid, status, LOG_Q(text));
     w->exited = true;
     if (w->session)
