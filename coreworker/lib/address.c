@@ -1,9 +1,11 @@
 /*
  * From what a user calls a cluster to the path of a node's socket: "unix:PATH", "auto", a cluster's
- * name, a node's session folder. State folders are /tmp/raia-UID/CLUSTER/nodes/NODE.
+ * name, a node's session folder. State folders are /tmp/raia-UID/CLUSTER/nodes/NODE, or under
+ * RAIA_STATE_DIR in place of /tmp/raia-UID.
  */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,16 +19,27 @@ static bool is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+static void state_root(char *path, size_t size)
+{
+    const char *set = getenv("RAIA_STATE_DIR");
+
+    if (set && *set)
+        snprintf(path, size, "%s", set);
+    else
+        snprintf(path, size, "/tmp/raia-%u", (unsigned)getuid());
+}
+
 /* The socket of a node of that cluster, the newest; its time. */
 static bool cluster_socket(const char *cluster, char *path, size_t size, struct timespec *ret_when)
 {
-    char nodes[256], one[1024];
+    char root[512], nodes[1024], one[2048];
     struct dirent *d;
     struct stat st;
     bool found = false;
     DIR *dir;
 
-    snprintf(nodes, sizeof(nodes), "/tmp/raia-%u/%s/nodes", (unsigned)getuid(), cluster);
+    state_root(root, sizeof(root));
+    snprintf(nodes, sizeof(nodes), "%s/%s/nodes", root, cluster);
     dir = opendir(nodes);
     while (dir && (d = readdir(dir))) {
         if (d->d_name[0] == '.')
@@ -50,12 +63,12 @@ static bool cluster_socket(const char *cluster, char *path, size_t size, struct 
 static int newest(char *path, size_t size, struct raia_error *e)
 {
     struct timespec best = {0}, when;
-    char base[64], one[512];
+    char base[512], one[512];
     struct dirent *d;
     bool found = false;
     DIR *dir;
 
-    snprintf(base, sizeof(base), "/tmp/raia-%u", (unsigned)getuid());
+    state_root(base, sizeof(base));
     dir = opendir(base);
     while (dir && (d = readdir(dir))) {
         if (d->d_name[0] == '.' || !cluster_socket(d->d_name, one, sizeof(one), &when))
