@@ -2,6 +2,7 @@
  * What the machine itself can do, with the pinning of this very run: a record there and back over
  * a ring between two processes, and copying memory. Calls and puts can come near, never past.
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,26 +25,36 @@ enum { TYPE_PING = 1 };
 /* Two processes and the ring between them; this one has role 0. */
 struct echo {
     uint8_t *mem;          /* shared: two doorbell pages, then the pair */
+    bool block;            /* each side sleeps, and is sent to only when it does */
     struct doorbell bell;  /* ours */
+    struct doorbell peer;  /* the other's, only to see whether it sleeps */
     struct ring_pair pair; /* ours */
     pid_t pid;             /* the peer; 0: none */
 };
 
-static int side_open(struct echo *e, unsigned role, bool spin)
+static int side_open(struct echo *e, unsigned role)
 {
     struct doorbell_peer peer = {
         .page = (void *)(e->mem + (size_t)!role * DOORBELL_PAGE_BYTES), .eventfd = -1, .bit = BIT};
 
     doorbell_open(&e->bell, e->mem + (size_t)role * DOORBELL_PAGE_BYTES, -1);
-    if (!spin)
+    doorbell_open(&e->peer, e->mem + (size_t)!role * DOORBELL_PAGE_BYTES, -1);
+    if (e->block)
         e->bell.spin_max_ns = 0;
     return ring_pair_attach(&e->pair, e->mem + 2 * DOORBELL_PAGE_BYTES, RING_PAIR_BYTES, role,
                             &peer);
 }
 
+/*
+ * Two busy processes can answer each other before either has gone to sleep, for seconds on end. What
+ * a wake-up costs shows only if there is one: so the sender waits until the other sleeps.
+ */
 static int send_record(struct echo *e, uint64_t tag)
 {
     void *p;
+
+    while (e->block && doorbell_state(&e->peer) != DOORBELL_WAITING)
+        sched_yield();
     int r = ring_reserve(&e->pair.tx, TYPE_PING, 0, tag, PAYLOAD, &p);
 
     if (r < 0)
@@ -77,24 +88,25 @@ static int receive_record(struct echo *e, uint64_t *ret_tag)
     return 0;
 }
 
-static _Noreturn void peer_run(struct echo *e, bool spin)
+static _Noreturn void peer_run(struct echo *e)
 {
     uint64_t tag;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (side_open(e, 1, spin) == 0)
+    if (side_open(e, 1) == 0)
         while (receive_record(e, &tag) == 0 && send_record(e, tag) == 0) {
         }
     _exit(0);
 }
 
-static int echo_open(struct bench *b, bool spin)
+static int echo_open(struct bench *b, bool block)
 {
     struct echo *e = calloc(1, sizeof *e);
 
     if (!e)
         return -RAIA_ERR_NOMEM;
     b->local = e;
+    e->block = block;
     e->mem = mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (e->mem == MAP_FAILED) {
         e->mem = NULL;
@@ -107,19 +119,19 @@ static int echo_open(struct bench *b, bool spin)
     if (pid < 0)
         return -RAIA_ERR_LIMIT;
     if (pid == 0)
-        peer_run(e, spin);
+        peer_run(e);
     e->pid = pid;
-    return side_open(e, 0, spin);
+    return side_open(e, 0);
 }
 
 static int echo_block_open(struct bench *b)
 {
-    return echo_open(b, false);
+    return echo_open(b, true);
 }
 
 static int echo_spin_open(struct bench *b)
 {
-    return echo_open(b, true);
+    return echo_open(b, false);
 }
 
 static int echo_step(struct bench *b)

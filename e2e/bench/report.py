@@ -8,8 +8,8 @@ QUEUED = "queued 1M tasks"
 
 # What limits a case: a number of round trips, or of copies. The others are bound by the work of the processes.
 LIMITS = {
-    "single client tasks sync": RING,
-    "1:1 actor calls sync": RING,
+    "single client tasks sync": SPIN,
+    "1:1 actor calls sync": SPIN,
     "single client put gigabytes": COPY,
     "single client put 100 MB": COPY,
     "multi client put gigabytes": COPY,

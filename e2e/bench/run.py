@@ -129,19 +129,36 @@ def ticks(pids):
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def idle_cluster(bin_dir, folder, seconds):
-    """What a cluster of one node costs while it does nothing."""
-    state = os.path.join(folder, "idle")
-    env = {**os.environ, "RAIA_STATE_DIR": state}
-    manifest = os.path.join(folder, "idle.yaml")
-    with open(manifest, "w") as f:
-        f.write("apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: idle}\nspec:\n  headGroupSpec:\n"
-                "    rayStartParams: {num-cpus: \"2\"}\n    template: {spec: {containers: [{name: head, image: x}]}}\n")
-    raia = os.path.join(bin_dir, "raia")
-    subprocess.run([raia, "up", "-f", manifest, "--detach"], env=env, check=True, stderr=subprocess.DEVNULL)
-    try:
+class Cluster:
+    """A cluster of one node with the machine's CPUs; gives the address of its node."""
+
+    def __init__(self, bin_dir, folder):
+        self.raia = os.path.join(bin_dir, "raia")
+        self.state = os.path.join(folder, "raia")
+        self.env = {k: v for k, v in os.environ.items() if k != "RAIA_ADDRESS"}
+        self.env["RAIA_STATE_DIR"] = self.state
+        self.manifest = os.path.join(folder, "bench.yaml")
+        with open(self.manifest, "w") as f:
+            f.write("apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: bench}\nspec:\n  headGroupSpec:\n"
+                    f"    rayStartParams: {{num-cpus: \"{len(os.sched_getaffinity(0))}\"}}\n"
+                    "    template: {spec: {containers: [{name: head, image: x}]}}\n")
+
+    def __enter__(self):
+        done = subprocess.run([self.raia, "up", "-f", self.manifest, "--detach"], env=self.env, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit("raia up: " + done.stderr)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([self.raia, "down", "--all"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def bench_env(self):
+        return {**self.env, "RAIA_ADDRESS": os.path.join(self.state, "bench", "nodes", "head")}
+
+    def idle(self, seconds):
+        """What it costs while it does nothing."""
         time.sleep(3)
-        pids = list(processes(f"RAIA_STATE_DIR={state}"))
+        pids = list(processes(f"RAIA_STATE_DIR={self.state}"))
         before, start = ticks(pids), time.monotonic()
         time.sleep(seconds)
         cpu = (ticks(pids) - before) / (time.monotonic() - start)
@@ -150,8 +167,6 @@ def idle_cluster(bin_dir, folder, seconds):
             with open(f"/proc/{pid}/smaps_rollup") as f:
                 pss += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
         return {"processes": len(pids), "pss_mib": pss / 1024, "cpu": cpu}
-    finally:
-        subprocess.run([raia, "down", "--all"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def write_document(text):
@@ -167,10 +182,9 @@ def write_document(text):
 def turns(args, wanted, env, folder, results):
     """One round: Raia, Ray Python, Ray C++."""
     timing = ["--seconds", str(args.seconds), "--rounds", str(args.inner)]
-    raia_env = {k: v for k, v in os.environ.items() if k != "RAIA_ADDRESS"}
-    raia_env["RAIA_STATE_DIR"] = os.path.join(folder, "raia")
-    yield "raia", [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact", *timing,
-                   *(["--quick"] if args.quick else []), *wanted(report.RAIA)], raia_env
+    with Cluster(os.path.join(args.build, "bin"), folder) as cluster:
+        yield "raia", [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact", *timing,
+                       *(["--quick"] if args.quick else []), *wanted(report.RAIA)], cluster.bench_env()
     if args.no_ray:
         return
     inner = [str(args.seconds), str(args.inner)]
@@ -207,13 +221,13 @@ def main():
                     results.add(system, line)
                     print(f"round {n + 1}: {system:10}  {line['case']:46} {report.number(line.get('per_second')):>10}/s",
                           file=sys.stderr, flush=True)
-        quick = ["--quick"] if args.quick else []
-        raia_env = {**os.environ, "RAIA_STATE_DIR": os.path.join(folder, "raia")}
-        if wanted([report.QUEUED]):
-            command = [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact", *quick, report.QUEUED]
-            queued = next((x for x in lines("raia", command, raia_env, results) if "error" not in x), None)
-        if wanted(["idle"]):
-            idle = idle_cluster(os.path.join(args.build, "bin"), folder, 2 if args.quick else 20)
+        with Cluster(os.path.join(args.build, "bin"), folder) as cluster:
+            if wanted(["idle"]):
+                idle = cluster.idle(2 if args.quick else 20)
+            if wanted([report.QUEUED]):
+                command = [os.path.join(args.build, "bin", "raia-bench"), "--format", "json", "--exact",
+                           *(["--quick"] if args.quick else []), report.QUEUED]
+                queued = next((x for x in lines("raia", command, cluster.bench_env(), results) if "error" not in x), None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
