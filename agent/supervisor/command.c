@@ -75,6 +75,34 @@ int command_env_copy(const struct command_env *from, struct command_env *ret_env
     return 0;
 }
 
+/* "FIRST:REST", or whichever of the two there is. */
+static int set_path(struct command_env *env, const char *name, const char *first, const char *rest)
+{
+    _cleanup_(mem_freep) char *v =
+        mem_printf("%s%s%s", first ? first : "", first && rest ? ":" : "", rest ? rest : "");
+    return v ? command_env_set(env, name, v) : -RAIA_ERR_NOMEM;
+}
+
+/*
+ * So that entrypoints find the command line and the programs that lie beside it, and that jobs'
+ * programs find libraia where Raia was not installed in the system's own folders. What the user set
+ * comes first for libraries.
+ */
+static int add_paths(struct command_env *env)
+{
+    char bin[3072];
+    const char *path = getenv("PATH"), *libraries = getenv("LD_LIBRARY_PATH");
+    if (!child_program_path("", bin, sizeof bin))
+        return 0;
+    bin[strlen(bin) - 1] = 0;
+    int r = set_path(env, "PATH", bin, path && *path ? path : "/usr/bin:/bin");
+    _cleanup_(mem_freep) char *lib =
+        mem_printf("%s/../lib:%s/../lib/" RAIA_LIBRARY_FOLDER, bin, bin);
+    if (r < 0 || !lib)
+        return r < 0 ? r : -RAIA_ERR_NOMEM;
+    return set_path(env, "LD_LIBRARY_PATH", libraries && *libraries ? libraries : NULL, lib);
+}
+
 int command_env_base(const struct agent_config *c, struct command_env *ret_env,
                      struct raia_error *e)
 {
@@ -93,14 +121,8 @@ int command_env_base(const struct agent_config *c, struct command_env *ret_env,
         r = command_env_set(&to, "RAIA_SESSION_DIR", c->session_dir);
     if (r == 0)
         r = command_env_set(&to, "RAIA_NODE_NAME", c->node_name);
-    /* So that entrypoints find the command line and the programs that lie beside it. */
-    char path[4096], self[3072];
-    const char *old = getenv("PATH");
-    if (r == 0 && child_program_path("", self, sizeof self)) {
-        self[strlen(self) - 1] = 0;
-        snprintf(path, sizeof path, "%s:%s", self, old ? old : "/usr/bin:/bin");
-        r = command_env_set(&to, "PATH", path);
-    }
+    if (r == 0)
+        r = add_paths(&to);
     if (r < 0)
         return err_set(e, -r, "the environment of the node's processes");
     *ret_env = to;
