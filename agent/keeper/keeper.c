@@ -125,7 +125,7 @@ static int start_agent(struct keeper *k, struct node *n, pid_t *ret_pid, struct 
                  (long long)k->dashboard_port);
         argv[argc++] = port;
         argv[argc++] = dashboard;
-    } else if (!n->plan->head) {
+    } else if (!n->plan->head && k->gcs_address) {
         argv[argc++] = k->gcs_address;
     }
     struct child_spec s = {
@@ -255,8 +255,13 @@ int keeper_new(struct loop *l, const char *state_dir, struct keeper **ret_k, str
         k->nodes[i].plan = &k->plan.nodes[i];
     }
     start_node(&k->nodes[0].timer);
-    k->head_deadline_ms = loop_now_ms(l) + HEAD_READY_MS;
-    loop_timer_start(l, &k->head_timer, HEAD_POLL_MS, HEAD_POLL_MS, watch_head);
+    if (k->plan.nodes[0].head) {
+        k->head_deadline_ms = loop_now_ms(l) + HEAD_READY_MS;
+        loop_timer_start(l, &k->head_timer, HEAD_POLL_MS, HEAD_POLL_MS, watch_head);
+    } else {
+        for (size_t i = 1; i < k->plan.n; i++)
+            start_node(&k->nodes[i].timer);
+    }
     *ret_k = k;
     return 0;
 }

@@ -6,7 +6,7 @@
  *     {"nodes": [{"name": "head", "head": true, "argv": ["--node-name=head", ...]}, ...]}
  * argv is what raia-agent is given. The head comes first: once its gcs.json is there, the others
  * are started with its address added (--gcs-address), and a replaced head asks for the same ports
- * again.
+ * again. A plan without a head (`raia start --address`) says --gcs-address itself.
  *
  * Threads: one; the loop's owner, which must be the main thread (parent-death signals).
  * Failure: keeper_new fails on a plan that cannot be read, naming file and place.

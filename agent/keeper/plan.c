@@ -24,7 +24,7 @@ void plan_done(struct plan *p)
     *p = (struct plan){0};
 }
 
-static int read_node(const struct json *from, bool first, struct plan_node *to,
+static int read_node(const struct json *from, bool may_lead, struct plan_node *to,
                      struct raia_error *e)
 {
     const char *name;
@@ -36,8 +36,8 @@ static int read_node(const struct json *from, bool first, struct plan_node *to,
         r = json_get_node(from, "argv", JSON_ARRAY, &argv, e);
     if (r < 0)
         return r;
-    if (to->head != first)
-        return err_set(e, RAIA_ERR_INVALID, "the first node, and no other, must be the head");
+    if (to->head && !may_lead)
+        return err_set(e, RAIA_ERR_INVALID, "only the first node can be the head");
     if (json_size(argv) > ARGS_MAX)
         return err_set(e, RAIA_ERR_INVALID, "more than %d options", ARGS_MAX);
     to->name = mem_strdup(name);

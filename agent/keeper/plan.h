@@ -14,7 +14,7 @@
 
 struct plan_node {
     char *name;  /* unique */
-    bool head;   /* the first node, and no other */
+    bool head;   /* the first node, or none (then argv says where the GCS is) */
     char **argv; /* options of raia-agent, NULL at the end */
     size_t argc; /* without the end */
 };

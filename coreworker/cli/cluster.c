@@ -26,12 +26,10 @@
 #include "cli/plan_make.h"
 #include "cli/process.h"
 
-#define READY_MS       60000 /* for all nodes to be there */
-#define DOWN_MS        20000 /* for the keeper to end in order; then it is killed */
-#define POLL_MS        20    /* between looks */
-#define GCS_PORT       6379
-#define DASHBOARD_PORT 8265
-#define LOG_TAIL       2000 /* bytes of a log that an error shows */
+#define READY_MS 60000 /* for all nodes to be there */
+#define DOWN_MS  20000 /* for the keeper to end in order; then it is killed */
+#define POLL_MS  20    /* between looks */
+#define LOG_TAIL 2000  /* bytes of a log that an error shows */
 
 extern char **environ;
 
@@ -50,15 +48,21 @@ void cluster_catch_signals(void)
     sigaction(SIGTERM, &a, NULL);
 }
 
-/* The port if it can be bound on this machine, else 0 (any) after saying so. */
-static int free_port(int port, const char *what)
+bool cluster_port_free(const char *host, int port)
 {
     _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int one = 1;
-    inet_pton(AF_INET, PLAN_NODE_IP, &a.sin_addr);
+    if (fd < 0 || inet_pton(AF_INET, host, &a.sin_addr) != 1)
+        return false;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0)
+    return bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+}
+
+/* The port if it can be bound on this machine, else 0 (any) after saying so. */
+static int free_port(int port, const char *what)
+{
+    if (cluster_port_free(PLAN_NODE_IP, port))
         return port;
     fprintf(stderr, "port %d (%s) is taken: using another\n", port, what);
     return 0;
@@ -144,8 +148,8 @@ static int read_ports(const char *dir, int64_t *port, int64_t *dashboard)
     return r == 0 ? json_get_int(root, "dashboard_port", dashboard, NULL) : r;
 }
 
-static int wait_ready(const char *name, const char *dir, pid_t keeper, size_t nodes,
-                      struct state_cluster *ret_c, struct raia_error *e)
+static int wait_ready(const char *name, const char *dir, const char *host, pid_t keeper,
+                      size_t nodes, struct state_cluster *ret_c, struct raia_error *e)
 {
     int64_t until = clock_now_ns() + READY_MS * INT64_C(1000000), port, dashboard;
     bool published = false;
@@ -158,7 +162,7 @@ static int wait_ready(const char *name, const char *dir, pid_t keeper, size_t no
         if (waitpid(keeper, &status, WNOHANG) == keeper)
             return keeper_died(dir, e);
         if (!published && read_ports(dir, &port, &dashboard) == 0) {
-            int r = state_publish(dir, name, PLAN_NODE_IP, (int)port, (int)dashboard, e);
+            int r = state_publish(dir, name, host, (int)port, (int)dashboard, e);
             if (r < 0)
                 return r;
             published = state_alive(dir, NULL) && state_open(name, &c, NULL) == 0;
@@ -173,6 +177,38 @@ static int wait_ready(const char *name, const char *dir, pid_t keeper, size_t no
     return err_set(e, RAIA_ERR_TIMEOUT,
                    "%zu of %zu nodes came up in %d s: see the logs under %s/nodes", alive, nodes,
                    READY_MS / 1000, dir);
+}
+
+int cluster_clear(const char *dir, struct raia_error *e)
+{
+    int r = io_remove_tree(dir, e);
+    return r < 0 && r != -RAIA_ERR_NOT_FOUND ? err_wrap(e, "clearing what an earlier run left") : 0;
+}
+
+int cluster_start(const char *dir, const struct json *plan, pid_t *ret_keeper, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", dir);
+    _cleanup_(mem_freep) char *text = json_print(plan, JSON_PRETTY, NULL);
+    if (!path || !text)
+        return err_set(e, RAIA_ERR_NOMEM, "the plan");
+    int r = make_folders(plan, dir, e);
+    if (r == 0)
+        r = io_write_file(path, text, strlen(text), 0600, 0, e);
+    return r == 0 ? start_keeper(dir, ret_keeper, e) : r;
+}
+
+int cluster_start_head(const char *name, const char *dir, const struct json *plan, const char *host,
+                       struct state_cluster *ret_c, struct raia_error *e)
+{
+    pid_t keeper;
+    int r = state_make_secrets(dir, host, e);
+    if (r == 0)
+        r = cluster_start(dir, plan, &keeper, e);
+    if (r == 0)
+        r = wait_ready(name, dir, host, keeper, json_size(json_get(plan, "nodes")), ret_c, e);
+    if (r < 0)
+        (void)cluster_down(name, false, NULL);
+    return r;
 }
 
 int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bool *ret_reused,
@@ -191,33 +227,23 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
         *ret_reused = true;
         return state_open(c->name, ret_c, e);
     }
-    /* What an earlier run of this cluster left, logs included, makes room for the new one. */
-    r = io_remove_tree(dir, e);
-    if (r < 0 && r != -RAIA_ERR_NOT_FOUND)
-        return err_wrap(e, "clearing what an earlier run left");
-    int port = free_port(GCS_PORT, "GCS"), dashboard = free_port(DASHBOARD_PORT, "dashboard");
+    /* What an earlier run of this cluster left, processes and logs, makes room for the new one. */
+    (void)process_sweep(dir);
+    r = cluster_clear(dir, e);
+    if (r < 0)
+        return r;
+    int port = free_port(CLUSTER_GCS_PORT, "GCS"),
+        dashboard = free_port(CLUSTER_DASHBOARD_PORT, "dashboard");
     r = plan_make(c, dir, port, dashboard, &plan, e);
-    if (r == 0)
-        r = make_folders(plan, dir, e);
-    if (r == 0)
-        r = state_make_secrets(dir, PLAN_NODE_IP, e);
     if (r == 0 && (json_set_int(plan, "port", port) < 0 ||
                    json_set_int(plan, "dashboard_port", dashboard) < 0))
         r = err_set(e, RAIA_ERR_NOMEM, "the plan");
-    _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", dir);
-    _cleanup_(mem_freep) char *text = r == 0 ? json_print(plan, JSON_PRETTY, NULL) : NULL;
     if (r == 0)
-        r = path && text ? io_write_file(path, text, strlen(text), 0600, 0, e)
-                         : err_set(e, RAIA_ERR_NOMEM, "the plan");
-    pid_t keeper = 0;
+        r = io_mkdir_p(dir, 0700, e);
     if (r == 0)
-        r = start_keeper(dir, &keeper, e);
-    if (r == 0)
-        r = wait_ready(c->name, dir, keeper, json_size(json_get(plan, "nodes")), ret_c, e);
-    if (r < 0) {
-        (void)cluster_down(c->name, false, NULL);
+        r = cluster_start_head(c->name, dir, plan, PLAN_NODE_IP, ret_c, e);
+    if (r < 0)
         return err_wrap(e, "cluster '%s'", c->name);
-    }
     *ret_reused = false;
     return 0;
 }
@@ -225,7 +251,7 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
 /* What has meaning only while it runs; logs and the plan stay. */
 static void sweep(const char *dir)
 {
-    static const char *const what[] = {"keeper.pid", "cluster.json", "token", "tls"};
+    static const char *const what[] = {"keeper.pid", "cluster.json", "join.json", "token", "tls"};
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
         _cleanup_(mem_freep) char *path = mem_printf("%s/%s", dir, what[i]);
         if (path)

@@ -38,8 +38,9 @@ static int down_file(const char *file, bool purge)
     return status;
 }
 
-/* Every cluster that runs; with purge also those that left logs. */
-static int down_all(bool purge)
+/* Every cluster that runs, of `raia up` (and of `raia start` too); with purge also those that left
+ * logs. */
+static int down_all(bool purge, bool started_too)
 {
     struct raia_error e = {0};
     char **names;
@@ -49,14 +50,16 @@ static int down_all(bool purge)
     size_t n = 0;
     for (size_t i = 0; names[i]; i++) {
         _cleanup_(mem_freep) char *dir = NULL;
-        if (state_dir(names[i], &dir, NULL) < 0 || (!purge && !state_alive(dir, NULL)))
+        if (state_dir(names[i], &dir, NULL) < 0 || (!purge && !state_alive(dir, NULL)) ||
+            (!started_too && start_made(dir)))
             continue;
         status |= down(names[i], purge);
         n++;
     }
     state_list_free(names);
     if (n == 0)
-        fprintf(stderr, "no cluster of yours runs on this machine\n");
+        fprintf(stderr, "nothing that `raia up` started runs on this machine%s\n",
+                started_too ? ", nor does what `raia start` did" : "");
     return status;
 }
 
@@ -82,7 +85,7 @@ static int run(int argc, char **argv)
         return verb_usage(&verb_down);
     if (file)
         return down_file(file, purge);
-    return optind < argc ? down(argv[optind], purge) : down_all(purge);
+    return optind < argc ? down(argv[optind], purge) : down_all(purge, all);
 }
 
 const struct verb verb_down = {
@@ -90,10 +93,9 @@ const struct verb verb_down = {
     .run = run,
     .usage = "down [NAME | -f FILE | --all] [--purge]",
     .summary = "end clusters of this machine",
-    .help =
-        "Ends the cluster NAME, those of the manifest FILE, or (without either) all that run. No\n"
-        "process and no shared memory is left; the logs stay.\n\n"
-        "  -f, --file FILE   the clusters of this manifest\n"
-        "  --all             all that run (the default)\n"
-        "  --purge           remove the logs and all other files too\n",
+    .help = "Ends the cluster NAME, those of the manifest FILE, or (without either) all that\n"
+            "`raia up` started. No process and no shared memory is left; the logs stay.\n\n"
+            "  -f, --file FILE   the clusters of this manifest\n"
+            "  --all             also those that `raia start` started\n"
+            "  --purge           remove the logs and all other files too\n",
 };

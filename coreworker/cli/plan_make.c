@@ -20,8 +20,8 @@ static int json_option(struct json *argv, const char *name, const struct json *o
     return json_size(object) ? option(argv, name, json_print(object, JSON_COMPACT, NULL)) : 0;
 }
 
-static int put_node(struct json *nodes, const struct manifest_group *g, const char *name, bool head,
-                    const char *dir, int port, int dashboard_port)
+int plan_add_node(struct json *nodes, const struct manifest_group *g, const char *name, bool head,
+                  const char *dir, int port, int dashboard_port)
 {
     struct json *node = json_new_object(), *argv = json_new_array();
     int r = node && argv ? json_append(nodes, node) : -RAIA_ERR_NOMEM;
@@ -76,7 +76,7 @@ int plan_make(const struct manifest_cluster *c, const char *dir, int port, int d
             _cleanup_(mem_freep) char *name =
                 i == 0 ? mem_strdup("head")
                        : mem_printf("%s-%lld", c->groups[i].name, (long long)n);
-            r = name ? put_node(nodes, &c->groups[i], name, i == 0, dir, port, dashboard_port)
+            r = name ? plan_add_node(nodes, &c->groups[i], name, i == 0, dir, port, dashboard_port)
                      : -RAIA_ERR_NOMEM;
         }
     }

@@ -16,4 +16,8 @@
 int plan_make(const struct manifest_cluster *c, const char *dir, int port, int dashboard_port,
               struct json **ret_plan, struct raia_error *e);
 
+/* One node more, in plan.nodes. The ports are the head's. */
+int plan_add_node(struct json *nodes, const struct manifest_group *g, const char *name, bool head,
+                  const char *dir, int port, int dashboard_port);
+
 #endif

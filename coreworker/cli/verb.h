@@ -7,6 +7,8 @@
 #ifndef CLI_VERB_H
 #define CLI_VERB_H
 
+#include <stdbool.h>
+
 #include "raia/error.h"
 
 struct verb {
@@ -17,7 +19,11 @@ struct verb {
     const char *help;    /* options and examples; printed by `raia help VERB` */
 };
 
-extern const struct verb verb_up, verb_down, verb_status, verb_job, verb_list, verb_get, verb_bench;
+extern const struct verb verb_up, verb_down, verb_start, verb_stop, verb_status, verb_job,
+    verb_list, verb_get, verb_logs, verb_bench;
+
+/* Whether `raia start` made the cluster with this state folder; `raia stop` ends it. */
+bool start_made(const char *dir);
 
 /* Prints "raia VERB: error" and returns 1. */
 int verb_fail(const char *verb, const struct raia_error *e);
