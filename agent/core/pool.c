@@ -16,6 +16,7 @@ struct worker {
     int64_t since;         /* when it entered its state, ns */
     enum pool_state state; /* see pool.h */
     bool blocked;          /* leased, and waits for others */
+    bool kept;             /* outlives its job */
     uint8_t job[4];        /* whose program it runs */
     struct worker *next;   /* all workers, oldest first */
 };
@@ -423,10 +424,18 @@ void pool_job_ended(struct pool *p, int64_t now, const uint8_t job[4])
         else
             at = &(*at)->next;
     for (struct worker *w = p->workers; w; w = w->next)
-        if (!memcmp(w->job, job, 4) && w->state != POOL_STOPPING)
+        if (!memcmp(w->job, job, 4) && w->state != POOL_STOPPING && !w->kept)
             worker_stop(p, w, now, true, "its job has ended");
     serve(p, now);
     jobs_trim(p);
+}
+
+void pool_keep(struct pool *p, uint64_t worker)
+{
+    struct worker *w = worker_find(p, worker);
+
+    if (w)
+        w->kept = true;
 }
 
 void pool_blocked(struct pool *p, int64_t now, uint64_t worker, bool blocked)

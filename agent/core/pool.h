@@ -71,6 +71,8 @@ void pool_release(struct pool *p, int64_t now, uint64_t worker, bool broken);
 void pool_exited(struct pool *p, int64_t now, uint64_t worker, const char *why);
 /* The job ended: its workers are stopped, what waits is failed. */
 void pool_job_ended(struct pool *p, int64_t now, const uint8_t job[4]);
+/* The worker outlives its job: the job's end does not stop it. */
+void pool_keep(struct pool *p, uint64_t worker);
 /* A leased worker waits for others (or not any more). */
 void pool_blocked(struct pool *p, int64_t now, uint64_t worker, bool blocked);
 /* Does what is due; when to call it next (ns; INT64_MAX: nothing is pending). */

@@ -126,6 +126,7 @@ int sched_worker_ready(struct sched *s, int64_t now, uint64_t worker, const uint
 void sched_worker_exited(struct sched *s, int64_t now, uint64_t worker, int exit_status,
                          const char *why);
 void sched_worker_blocked(struct sched *s, int64_t now, uint64_t worker, bool blocked);
+void sched_worker_keep(struct sched *s, uint64_t worker); /* as pool_keep */
 void sched_prestart(struct sched *s, int64_t now, const uint8_t job[4], uint32_t count);
 void sched_job_ended(struct sched *s, int64_t now, const uint8_t job[4]);
 

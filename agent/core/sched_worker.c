@@ -192,6 +192,11 @@ void sched_worker_blocked(struct sched *s, int64_t now, uint64_t worker, bool bl
     sched_settle(s, now);
 }
 
+void sched_worker_keep(struct sched *s, uint64_t worker)
+{
+    pool_keep(s->pool, worker);
+}
+
 void sched_prestart(struct sched *s, int64_t now, const uint8_t job[4], uint32_t count)
 {
     s->now = now;

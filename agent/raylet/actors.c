@@ -114,6 +114,11 @@ void actors_create(struct raylet *r, const Raia__Gcs__Actor *m)
         mem_free(a);
         return;
     }
+    if (spec->detached) {
+        struct job *j = job_get(r, spec->job_id.data);
+        if (j)
+            j->keep = true;
+    }
     got = leases_resources(r, spec->resources, spec->n_resources, &hold);
     if (got == 0)
         got = leases_resources(r, spec->placement, spec->n_placement, &place);
@@ -149,6 +154,8 @@ void actors_taken(struct raylet *r, uint64_t tag, uint64_t lease, uint64_t worke
         return;
     }
     a->worker->actor = a;
+    if (a->spec->spec->detached)
+        sched_worker_keep(r->sched, worker);
     if (a->killed) {
         sup_signal(r, a->worker->number, SIGKILL, false, 0);
         return;

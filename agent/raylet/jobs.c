@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "raylet/raylet.h"
 
+#define ENDED_MAX 256 /* ended jobs that are remembered */
+
 struct job *job_find(struct raylet *r, const uint8_t id[4])
 {
     uint8_t key[4];
@@ -156,7 +158,7 @@ static void on_got(void *arg, int status, const void *data, size_t size, const s
         j->asked = false;
         if (status < 0)
             error = *e;
-        else if (!m || !m->found || m->job->dead)
+        else if (!m || !m->found || (m->job->dead && !j->keep))
             err_set(&error, RAIA_ERR_NOT_FOUND, "the job has ended, or is not known");
         else if (job_set(a->r, j, m->job) < 0)
             err_set(&error, RAIA_ERR_PROTOCOL, "the control store's account of the job is no use");
@@ -200,6 +202,21 @@ void job_prepare(struct raylet *r, struct job *j)
     }
 }
 
+/* Ended jobs are remembered for a while, so that what comes late is refused. */
+static void trim(struct raylet *r)
+{
+    struct job *j, *next;
+    size_t ended = 0;
+
+    HASH_FOREACH (r->jobs, j, next)
+        ended += j->ended && !j->keep;
+    HASH_FOREACH (r->jobs, j, next)
+        if (ended > ENDED_MAX && j->ended && !j->keep && !j->asked && j->code != CODE_FETCHING) {
+            job_free(r, j);
+            ended--;
+        }
+}
+
 void job_ended(struct raylet *r, const uint8_t id[4])
 {
     struct job *j = job_find(r, id);
@@ -212,6 +229,8 @@ void job_ended(struct raylet *r, const uint8_t id[4])
     if (j)
         j->ended = true;
     sched_job_ended(r->sched, raylet_now(r), key);
-    objects_job_gone(r, key);
+    if (!j || !j->keep)
+        objects_job_gone(r, key);
+    trim(r);
     raylet_touch(r);
 }

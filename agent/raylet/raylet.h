@@ -230,6 +230,7 @@ struct job {
     bool known; /* what it runs is known */
     bool asked; /* the GCS was asked */
     bool ended;
+    bool keep;               /* a detached actor of it is or was here: it may outlive its job */
     enum code_state code;    /* of its executable on this node */
     struct session *driver;  /* if it is connected here */
     uint8_t driver_node[16]; /* where it is */

@@ -179,7 +179,7 @@ void workers_turn(struct raylet *r)
             continue;
         }
         j = job_get(r, w->job);
-        if (!j || j->ended) {
+        if (!j || (j->ended && !j->keep)) {
             give_up(r, w, j ? "its job has ended" : "out of memory");
             continue;
         }
