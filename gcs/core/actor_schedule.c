@@ -19,18 +19,6 @@ struct score {
     bool not_owners; /* it is not the owner's node */
 };
 
-static size_t count_actors(const struct actor_table *t, const struct node_id *node)
-{
-    struct actor_entry *entry;
-    size_t n = 0;
-
-    LIST_FOREACH (entry, &t->placed, link) {
-        if (pb_bytes_equal(entry->row->address->node_id, node->bytes, NODE_ID_SIZE))
-            n++;
-    }
-    return n;
-}
-
 static double used_fraction(const Raia__Gcs__ResourceReport *view)
 {
     double most = 0;
@@ -83,7 +71,7 @@ static struct view *choose(struct actor_table *t, const struct actor_entry *entr
             !pubsub_find(t->pubsub, &node->id))
             continue;
         score = (struct score){.used = used_fraction(view->last),
-                               .actors = count_actors(t, &node->id),
+                               .actors = node->actors,
                                .not_owners =
                                    !spec->owner || !pb_bytes_equal(spec->owner->node_id,
                                                                    node->id.bytes, NODE_ID_SIZE)};
@@ -148,6 +136,7 @@ void actor_place__(struct actor_table *t, struct gcs_now now, struct actor_entry
                    view->last->n_available);
     if (pb_set_bytes(&row->address->node_id, view->id.bytes, NODE_ID_SIZE) < 0)
         commit_fail(c, RAIA_ERR_NOMEM);
+    actor_count__(t, entry, 1);
     row->incarnation++;
     list_del(&entry->link);
     list_add_tail(&t->placed, &entry->link);

@@ -191,6 +191,18 @@ static void set_death(struct actor_entry *entry, int code, const char *why, stru
     entry->row->death = copy;
 }
 
+void actor_count__(struct actor_table *t, const struct actor_entry *entry, int change)
+{
+    ProtobufCBinaryData bytes = entry->row->address->node_id;
+    struct node_entry *node = NULL;
+    struct node_id id;
+
+    if (node_id_from_bytes(bytes.data, bytes.len, &id) == 0)
+        node = node_table_find(t->nodes, &id);
+    if (node)
+        node->actors += (size_t)change;
+}
+
 static void clear_address(struct actor_entry *entry)
 {
     (void)pb_set_bytes(&entry->row->address->node_id, NULL, 0);
@@ -201,6 +213,7 @@ static void clear_address(struct actor_entry *entry)
 static void die(struct actor_table *t, struct gcs_now now, struct actor_entry *entry, int code,
                 const char *why, struct commit *c)
 {
+    actor_count__(t, entry, -1);
     set_state(t, entry, DEAD);
     set_death(entry, code, why, c);
     entry->row->end_unix_ms = now.unix_ms;
@@ -226,6 +239,7 @@ void actor_trim__(struct actor_table *t, struct commit *c)
 
 static void wait_again(struct actor_table *t, struct actor_entry *entry, int64_t retry_ms)
 {
+    actor_count__(t, entry, -1);
     clear_address(entry);
     entry->kill_incarnation = 0;
     entry->retry_ms = retry_ms;
@@ -539,6 +553,8 @@ void actor_table_start(struct actor_table *t, struct gcs_now now, struct commit 
     struct actor_entry *entry, *next;
     struct node_id node;
 
+    LIST_FOREACH (entry, &t->placed, link)
+        actor_count__(t, entry, 1);
     /* A large commit is stored in parts: its end may be missing. */
     LIST_FOREACH_SAFE (entry, next, &t->placed, link) {
         if (node_id_from_bytes(entry->row->address->node_id.data, entry->row->address->node_id.len,

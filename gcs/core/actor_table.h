@@ -110,6 +110,8 @@ void actor_place__(struct actor_table *t, struct gcs_now now, struct actor_entry
 void actor_send_create__(struct actor_entry *entry, struct commit *c);
 void actor_store__(struct actor_entry *entry, struct commit *c);
 void actor_publish__(struct actor_entry *entry, struct commit *c);
+/* One more (or less) is on the node of its address, if it has one. */
+void actor_count__(struct actor_table *t, const struct actor_entry *entry, int change);
 void actor_trim__(struct actor_table *t, struct commit *c);
 
 #endif

@@ -21,6 +21,7 @@ struct node_entry {
     struct node_id id;    /* key */
     Raia__Gcs__Node *row; /* owned; with what is reported */
     int64_t heard_ms;     /* mono: registration, heartbeat or load */
+    size_t actors;        /* placed on it; the actor table's */
     struct list link;     /* dead: in nodes.dead, oldest first; alive: in nodes.alive */
     HASH_HANDLE hh;       /* in nodes.table */
 };

@@ -330,6 +330,25 @@ Test(actors, hello_reconciles)
                              world_id(110), 16));
 }
 
+/* Actors that hold nothing spread by number over the nodes, also after a restart. */
+Test(actors, spread)
+{
+    int on[3] = {0};
+
+    world_node(&w, 2, false, 2);
+    for (uint8_t i = 100; i < 104; i++) {
+        make_ok(i, (struct wish){0});
+        on[look(i)->address->node_id.data[0]]++;
+        if (i == 101) {
+            world_crash(&w);
+            cr_assert_eq(world_hello(&w, 1, NULL, 0) | world_hello(&w, 2, NULL, 0), 0);
+            world_report(&w, 1, 1, 2);
+            world_report(&w, 2, 1, 2);
+        }
+    }
+    cr_assert(on[1] == 2 && on[2] == 2);
+}
+
 /* What is wrong with a request is said; the number of living actors is bounded. */
 Test(actors, refusals)
 {
