@@ -31,6 +31,6 @@ export RAIA_ADDRESS=$work/state/$name/nodes/head
 status=$?
 if [ $status -ne 0 ]; then
     tail -n 30 "$work"/state/*/nodes/*/logs/raylet.log
-    tail -n 5 "$work"/state/*/nodes/*/logs/worker-*.err
+    find "$work/state" -name 'worker-*.err' -size +0 -exec tail -n 5 {} +
 fi
 exit $status
