@@ -47,3 +47,26 @@ until_ok() {
         sleep 0.1
     done
 }
+
+# Starts a cluster of a head and some workers: cluster NAME WORKERS CPUS [STORE_BYTES]
+cluster() {
+    local params="num-cpus: \"$3\"${4:+, object-store-memory: \"$4\"}"
+    cat >"$work/$1.yaml" <<EOF2
+apiVersion: ray.io/v1
+kind: RayCluster
+metadata: {name: $1}
+spec:
+  headGroupSpec:
+    rayStartParams: {$params}
+    template: {spec: {containers: [{name: head, image: x}]}}
+  workerGroupSpecs:
+    - groupName: w
+      replicas: $2
+      rayStartParams: {$params}
+      template: {spec: {containers: [{name: worker, image: x}]}}
+EOF2
+    raia up -f "$work/$1.yaml" --detach 2>"$work/up.err" || { cat "$work/up.err"; fail "raia up"; }
+}
+
+# The processes of this test's clusters: their pids.
+pids() { leftovers | cut -d ' ' -f 1; }
