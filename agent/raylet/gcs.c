@@ -150,6 +150,7 @@ static void on_registered(void *arg, int status, const void *data, size_t size,
     renew(g, loop_now_ms(r->loop));
     loop_timer_start(r->loop, &g->beat, g->heartbeat_ms, g->heartbeat_ms, on_beat);
     gcs_session_start(r);
+    session_hello_joined(r);
     sup_ready(r);
 }
 

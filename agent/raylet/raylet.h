@@ -183,6 +183,8 @@ void session_dead(struct session *s, const char *why);
 /* session_hello.c: accepts or refuses what said hello. */
 void session_hello(struct session *s, const Raia__Agent__Hello *m, int *fds, size_t n_fds);
 void session_hello_drop(struct session *s);
+/* This node has joined its cluster: drivers that wait for it go on. */
+void session_hello_joined(struct raylet *r);
 /* session_io.c */
 void session_io_drain(struct session *s); /* takes records from its ring */
 void session_io_flush(struct session *s); /* fills its ring from `wait` */

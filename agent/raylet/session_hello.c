@@ -17,12 +17,17 @@ struct hello {
     Raia__Agent__Hello *m;
     char sha256[65];
     uint8_t token[16]; /* of AddJob */
+    struct list link;  /* in `parked` */
 };
+
+/* Drivers that came before this node has joined its cluster. */
+static struct list parked = {&parked, &parked};
 
 static void hello_free(struct hello *h)
 {
     if (h->s)
         h->s->hello = NULL;
+    list_del(&h->link);
     if (h->m)
         raia__agent__hello__free_unpacked(h->m, NULL);
     mem_free(h);
@@ -188,16 +193,12 @@ out:
     hello_free(h);
 }
 
+static void add_job(struct hello *h);
+
 static void on_code(void *arg, int status, const char *sha256, const struct raia_error *e)
 {
     struct hello *h = arg;
     struct session *s = h->s;
-    Raia__Gcs__AddJobRequest m = RAIA__GCS__ADD_JOB_REQUEST__INIT;
-    Raia__Gcs__Job job = RAIA__GCS__JOB__INIT;
-    Raia__Address driver = RAIA__ADDRESS__INIT;
-    Raia__Code code = RAIA__CODE__INIT;
-    struct raia_error error = {0};
-
     if (!s || s->state != SESSION_HELLO || status < 0) {
         if (s && s->state == SESSION_HELLO)
             refuse(s, e);
@@ -205,6 +206,35 @@ static void on_code(void *arg, int status, const char *sha256, const struct raia
         return;
     }
     snprintf(h->sha256, sizeof h->sha256, "%s", sha256);
+    if (gcs_registered(s->r))
+        add_job(h);
+    else
+        list_add_tail(&parked, &h->link);
+}
+
+void session_hello_joined(struct raylet *r)
+{
+    struct list *at;
+
+    (void)r;
+    while ((at = list_pop(&parked))) {
+        struct hello *h = container_of(at, struct hello, link);
+        if (h->s && h->s->state == SESSION_HELLO)
+            add_job(h);
+        else
+            hello_free(h);
+    }
+}
+
+static void add_job(struct hello *h)
+{
+    struct session *s = h->s;
+    Raia__Gcs__AddJobRequest m = RAIA__GCS__ADD_JOB_REQUEST__INIT;
+    Raia__Gcs__Job job = RAIA__GCS__JOB__INIT;
+    Raia__Address driver = RAIA__ADDRESS__INIT;
+    Raia__Code code = RAIA__CODE__INIT;
+    struct raia_error error = {0};
+
     driver.node_id = (ProtobufCBinaryData){16, s->r->node.bytes};
     driver.worker_id = (ProtobufCBinaryData){16, s->id.bytes};
     code.sha256 = h->sha256;
@@ -234,12 +264,6 @@ static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
     size_t size = raia__agent__hello__get_packed_size(m);
     _cleanup_(mem_freep) uint8_t *copy = mem_alloc(size + 1);
 
-    if (!gcs_registered(s->r)) {
-        close(fd);
-        return err_set(e, RAIA_ERR_UNAVAILABLE,
-                       "this node has not joined its cluster yet (the control store does not "
-                       "answer); try again");
-    }
     h = mem_new(struct hello);
     if (!h || !copy || worker_id_random(&s->id, NULL) < 0 ||
         random_fill(h->token, sizeof h->token) < 0) {

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent.pb-c.h"
 #include "base/clock.h"
 #include "cluster.h"
 #include "json/json.h"
@@ -198,6 +200,103 @@ Test(raylet, infeasible_and_malformed)
     client_demand(d, 1, 1, 0);
     next_lease(d);
     client_free(d);
+}
+
+/* The memory that a GOT or CREATED answer names, mapped; its segment has come just before. */
+static uint8_t *segment_map(struct client *c, const struct rec_store_at *at)
+{
+    struct record_head h;
+    uint8_t data[128];
+    size_t size;
+    Raia__Agent__Segment *m;
+    void *p;
+
+    cr_assert_eq(client_wait(c, REC_SEGMENT, WAIT, &h, data, sizeof data, &size), 0);
+    m = raia__agent__segment__unpack(NULL, size, data);
+    cr_assert_eq(m->segment, at->segment);
+    p = mmap(NULL, m->size, PROT_READ | (m->writable ? PROT_WRITE : 0), MAP_SHARED, h.flags, 0);
+    raia__agent__segment__free_unpacked(m, NULL);
+    cr_assert_neq(p, MAP_FAILED);
+    return (uint8_t *)p + at->offset;
+}
+
+/* An object that one driver makes is read by itself, and by a process of another node through the
+ * link; when it is freed, both stores are empty. */
+Test(raylet, objects)
+{
+    struct rec_store_create create = {.size = 5 << 20, .deadline_ms = 5000};
+    struct rec_object object = {0};
+    struct rec_store_at at;
+    struct {
+        struct rec_store_get get;
+        uint8_t node[16];
+    } get = {.get = {.nnodes = 1, .deadline_ms = WAIT}};
+    struct rec_store_free gone = {0};
+    struct client *c, *d;
+    uint8_t *p;
+
+    cluster_add(&cluster, "--num-cpus=1");
+    cluster_add(&cluster, "--num-cpus=1");
+    c = cluster_driver(&cluster, 0);
+    d = cluster_driver(&cluster, 1);
+    memcpy(create.object, c->worker, 16);
+    memcpy(object.object, create.object, 28);
+    memcpy(get.get.object, create.object, 28);
+    memcpy(gone.object, create.object, 28);
+    memcpy(create.owner.node, c->node, 16);
+    memcpy(create.owner.worker, c->worker, 16);
+    get.get.owner = create.owner;
+    memcpy(get.node, c->node, 16);
+    client_send(c, REC_STORE_CREATE, 1, &create, sizeof create);
+    cr_assert_eq(client_wait(c, REC_STORE_CREATED, WAIT, NULL, &at, sizeof at, NULL), 0);
+    cr_assert_eq(at.status, 0);
+    p = segment_map(c, &at);
+    memset(p, 0xab, create.size);
+    client_send(c, REC_STORE_SEAL, 0, &object, sizeof object);
+    client_send(d, REC_STORE_GET, 2, &get, sizeof get);
+    cr_assert_eq(client_wait(d, REC_STORE_GOT, WAIT, NULL, &at, sizeof at, NULL), 0);
+    cr_assert_eq(at.status, 0, "%s", raia_strerror(at.status));
+    cr_assert_eq(at.size, create.size);
+    p = segment_map(d, &at);
+    for (size_t i = 0; i < at.size; i += 4096)
+        cr_assert_eq(p[i], 0xab);
+    client_send(d, REC_STORE_RELEASE, 0, &object, sizeof object);
+    client_send(c, REC_STORE_RELEASE, 0, &object, sizeof object);
+    client_send(c, REC_STORE_FREE, 0, &gone, sizeof gone);
+    cr_assert(cluster_until(&cluster, 0, "store.objects", 0));
+    cr_assert(cluster_until(&cluster, 1, "store.objects", 0));
+    client_free(c);
+    client_free(d);
+}
+
+/* The GCS is killed and started again: leases go on meanwhile, and drivers can join afterwards. */
+Test(raylet, gcs_killed)
+{
+    struct rec_lease a;
+    struct client *c, *d;
+    struct json *j = NULL;
+    int64_t pid = 0;
+
+    cluster_add(&cluster, "--num-cpus=2 --storage=sqlite");
+    c = cluster_driver(&cluster, 0);
+    cpu_class(c, 1, 10000);
+    client_demand(c, 1, 1, 0);
+    a = next_lease(c);
+    cr_assert_eq(json_load(cluster_path(&cluster, 0, "gcs.json"), NULL, &j, NULL), 0);
+    cr_assert_eq(json_get_int(j, "pid", &pid, NULL), 0);
+    json_free(j);
+    kill((pid_t)pid, SIGKILL);
+    client_return(c, &a, false);
+    client_demand(c, 1, 1, 1);
+    next_lease(c);
+    d = cluster_driver(&cluster, 0);
+    cr_assert(memcmp(c->job, d->job, 4), "a job id was given twice");
+    cpu_class(d, 1, 10000);
+    client_demand(d, 1, 1, 0);
+    next_lease(d);
+    client_free(c);
+    client_free(d);
+    cr_assert(cluster_until(&cluster, 0, "processes", 0));
 }
 
 /* Two nodes: what does not fit on one is granted on the other; a channel carries records both ways
