@@ -21,6 +21,8 @@
 #define RETRY_MS       200   /* between tries while the GCS is away */
 #define GCS_AWAY_MS    60000 /* then the job is given up (Ray's gcs_rpc_server_reconnect_timeout) */
 #define STOP_WAIT_MS   20000 /* for a stopped job to end */
+#define BACKOFF_MIN_MS 100   /* before the second attempt; doubled before each further one */
+#define BACKOFF_MAX_MS 10000 /* up to this */
 #define STATE_MAX_TEXT 512   /* bytes of a message */
 
 struct control {
@@ -33,12 +35,10 @@ struct control {
     int64_t deadline_ms; /* unix time; 0: none */
 };
 
-static int set_result(struct json *root, const char *at, const struct job_result *from)
+/* Puts a result into an object that is the tree's already. */
+static int fill_result(struct json *o, const struct job_result *from)
 {
-    struct json *o = json_new_object();
-    int r = o ? json_set(root, at, o) : -RAIA_ERR_NOMEM;
-    if (r == 0)
-        r = json_set_str(o, "submission_id", from->submission_id);
+    int r = json_set_str(o, "submission_id", from->submission_id);
     if (r == 0)
         r = json_set_str(o, "status", from->status);
     if (r == 0)
@@ -51,13 +51,21 @@ static int write_state(const struct control *k)
     struct raia_error e = {0};
     _cleanup_(json_freep) struct json *root = json_new_object();
     _cleanup_(mem_freep) char *path = mem_printf("%s/jobs/%s.state.json", k->dir, k->name);
-    int r = root && path ? json_set_bool(root, "ended", k->s.ended) : -RAIA_ERR_NOMEM;
+    struct json *last = json_new_object(), *past = json_new_array();
+    int r = json_set(root, "last", last); /* takes them in any case */
+    int r2 = json_set(root, "past", past);
+    r = r == 0 ? r2 : r;
+    if (r == 0)
+        r = path ? json_set_bool(root, "ended", k->s.ended) : -RAIA_ERR_NOMEM;
     if (r == 0)
         r = json_set_int(root, "attempt", k->s.attempt);
     if (r == 0)
-        r = set_result(root, "last", &k->s.last);
-    if (r == 0)
-        r = set_result(root, "before", &k->s.before);
+        r = fill_result(last, &k->s.last);
+    for (size_t i = 0; r == 0 && i < k->s.n_past; i++) {
+        struct json *o = json_new_object();
+        r = json_append(past, o);
+        r = r == 0 ? fill_result(o, &k->s.past[i]) : r;
+    }
     _cleanup_(mem_freep) char *text = r == 0 ? json_print(root, JSON_PRETTY, NULL) : NULL;
     r = text ? io_write_file(path, text, strlen(text), 0600, 0, &e) : -RAIA_ERR_NOMEM;
     if (r < 0)
@@ -121,6 +129,11 @@ static void stop_job(struct control *k)
         (void)api_call(&k->c, "POST", path, NULL, NULL, NULL);
 }
 
+static bool past_deadline(const struct control *k)
+{
+    return k->deadline_ms && clock_unix_ms() >= k->deadline_ms;
+}
+
 /* Waits until the attempt has ended; k->s.last tells how. False: there is nothing to wait for any
  * more. */
 static bool watch(struct control *k)
@@ -144,7 +157,7 @@ static bool watch(struct control *k)
             end_as(k, "FAILED", e.text);
             return false;
         }
-        if (k->deadline_ms && now >= k->deadline_ms && !stopped_at) {
+        if (past_deadline(k) && !stopped_at) {
             char text[STATE_MAX_TEXT];
             int64_t s = 0;
             (void)json_opt_int(k->spec, "active_deadline_s", 0, &s, NULL);
@@ -159,33 +172,49 @@ static bool watch(struct control *k)
     }
 }
 
+static void remember(struct controller_state *s, const struct job_result *res)
+{
+    if (s->n_past == CONTROLLER_PAST_MAX)
+        memmove(s->past, s->past + 1, --s->n_past * sizeof *s->past);
+    s->past[s->n_past++] = *res;
+}
+
+/* Submits once more. False: there is nothing to wait for. */
+static bool begin_attempt(struct control *k)
+{
+    struct job_result before = k->s.last;
+    char id[JOB_ID_MAX];
+    _cleanup_(json_freep) struct json *body = attempt_body(k, k->s.attempt + 1);
+    k->s.last = (struct job_result){0};
+    if (!body) {
+        end_as(k, "FAILED", "out of memory");
+        return false;
+    }
+    if (submit(k, body, id) < 0)
+        return false;
+    snprintf(k->s.last.submission_id, sizeof k->s.last.submission_id, "%s", id);
+    if (k->s.attempt++)
+        remember(&k->s, &before);
+    fprintf(stderr, "attempt %lld is %s\n", (long long)k->s.attempt, id);
+    (void)write_state(k);
+    return true;
+}
+
 static void run_attempts(struct control *k)
 {
-    int64_t limit = 0;
+    int64_t limit = 0, wait_ms = BACKOFF_MIN_MS;
     (void)json_opt_int(k->spec, "backoff_limit", 0, &limit, NULL);
-    for (;;) {
-        struct job_result before = k->s.last;
-        char id[JOB_ID_MAX];
-        _cleanup_(json_freep) struct json *body = attempt_body(k, k->s.attempt + 1);
-        k->s.last = (struct job_result){0};
-        if (!body) {
-            end_as(k, "FAILED", "out of memory");
-            return;
-        }
-        if (submit(k, body, id) < 0)
-            return;
-        snprintf(k->s.last.submission_id, sizeof k->s.last.submission_id, "%s", id);
-        k->s.attempt++;
-        k->s.before = before;
-        fprintf(stderr, "attempt %lld is %s\n", (long long)k->s.attempt, id);
-        (void)write_state(k);
-        if (!watch(k))
-            return;
+    while (begin_attempt(k) && watch(k)) {
         fprintf(stderr, "attempt %lld: %s: %s\n", (long long)k->s.attempt, k->s.last.status,
                 k->s.last.message);
-        bool late = k->deadline_ms && clock_unix_ms() >= k->deadline_ms;
-        if (strcmp(k->s.last.status, "FAILED") || k->s.attempt > limit || late)
+        if (strcmp(k->s.last.status, "FAILED") || k->s.attempt > limit)
             return;
+        for (int64_t until = clock_unix_ms() + wait_ms; clock_unix_ms() < until;)
+            if (past_deadline(k) || gone(k))
+                return;
+            else
+                poll(NULL, 0, LOOK_FIRST_MS);
+        wait_ms = wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms * 2;
     }
 }
 

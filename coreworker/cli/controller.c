@@ -114,10 +114,8 @@ int controller_start(const struct state_cluster *c, const struct manifest_job *j
     return 0;
 }
 
-static int read_result(const struct json *root, const char *at, struct job_result *to,
-                       struct raia_error *e)
+static int read_result(const struct json *o, struct job_result *to, struct raia_error *e)
 {
-    const struct json *o = json_get(root, at);
     const char *id, *status, *message;
     int64_t code = 0;
     int r = json_opt_str(o, "submission_id", "", &id, e);
@@ -150,9 +148,10 @@ int controller_look(const char *dir, const char *name, struct controller_state *
     if (r == 0)
         r = json_opt_int(root, "attempt", 0, &s.attempt, e);
     if (r == 0)
-        r = read_result(root, "last", &s.last, e);
-    if (r == 0)
-        r = read_result(root, "before", &s.before, e);
+        r = read_result(json_get(root, "last"), &s.last, e);
+    JSON_FOREACH(it, r == 0 ? json_get(root, "past") : NULL)
+    if (r == 0 && s.n_past < CONTROLLER_PAST_MAX)
+        r = read_result(it, &s.past[s.n_past++], e);
     if (r < 0)
         return err_wrap(e, "job '%s'", name);
     *ret_s = s;

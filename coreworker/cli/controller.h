@@ -18,12 +18,15 @@
 #include "cli/manifest.h"
 #include "cli/state.h"
 
+#define CONTROLLER_PAST_MAX 32 /* attempts that are remembered, besides the last */
+
 /* How a job stands. */
 struct controller_state {
-    bool ended;               /* no more attempts will come; `last` tells how it ended */
-    int64_t attempt;          /* the one that runs or ran last, from 1; 0: none yet */
-    struct job_result last;   /* of this attempt; while it runs, its submission_id alone */
-    struct job_result before; /* of the attempt before it */
+    bool ended;             /* no more attempts will come; `last` tells how it ended */
+    int64_t attempt;        /* the one that runs or ran last, from 1; 0: none yet */
+    struct job_result last; /* of this attempt; while it runs, its submission_id alone */
+    struct job_result past[CONTROLLER_PAST_MAX]; /* of those before it, the newest last */
+    size_t n_past;                               /* how many are remembered */
 };
 
 /* Starts a controller in a session of its own. Returns once it has begun; *ret_pid is a child of

@@ -23,17 +23,18 @@
 struct watcher {
     const struct state_cluster *c;
     const struct manifest_job *j;
-    char *lock;      /* held by the controller */
-    int fd;          /* the attempt's log; -1: not there yet */
-    int64_t attempt; /* that is being shown; 0: none yet */
+    char *lock;          /* held by the controller */
+    int fd;              /* the attempt's log; -1: not there yet */
+    int64_t attempt;     /* that is being shown; 0: none yet */
+    char id[JOB_ID_MAX]; /* of this attempt */
     struct controller_state s;
 };
 
 static void open_log(struct watcher *w)
 {
     _cleanup_(mem_freep) char *path =
-        mem_printf("%s/nodes/head/logs/job-driver-%s.log", w->c->dir, w->s.last.submission_id);
-    if (path && *w->s.last.submission_id)
+        mem_printf("%s/nodes/head/logs/job-driver-%s.log", w->c->dir, w->id);
+    if (path && *w->id)
         w->fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -61,17 +62,31 @@ static void tell_end(const struct watcher *w, const struct job_result *res, int6
                 res->message);
 }
 
-static void next_attempt(struct watcher *w, struct controller_state *now)
+/* The result of an attempt before the last; NULL: forgotten. */
+static const struct job_result *result_of(const struct controller_state *s, int64_t attempt)
 {
-    if (w->attempt) {
+    int64_t back = s->attempt - attempt;
+    return back > 0 && back <= (int64_t)s->n_past ? &s->past[s->n_past - (size_t)back] : NULL;
+}
+
+/* Ends the attempt that was shown, and shows the next ones up to the last. */
+static void catch_up(struct watcher *w)
+{
+    while (w->attempt < w->s.attempt) {
+        const struct job_result *ended = result_of(&w->s, w->attempt);
         drain(w);
-        tell_end(w, &now->before, w->attempt);
+        if (w->attempt && ended)
+            tell_end(w, ended, w->attempt);
+        fd_closep(&w->fd);
+        w->fd = -1;
+        w->attempt++;
+        const struct job_result *now =
+            w->attempt == w->s.attempt ? &w->s.last : result_of(&w->s, w->attempt);
+        snprintf(w->id, sizeof w->id, "%s", now ? now->submission_id : "");
+        if (now)
+            fprintf(stderr, "job '%s' submitted as %s\n", w->j->name, w->id);
     }
-    fd_closep(&w->fd);
-    w->fd = -1;
-    w->s = *now;
-    w->attempt = now->attempt;
-    fprintf(stderr, "job '%s' submitted as %s\n", w->j->name, now->last.submission_id);
+    drain(w);
 }
 
 /* 0: it has ended; 1: its controller is gone; 130: interrupted. */
@@ -79,13 +94,9 @@ static int until_end(struct watcher *w)
 {
     for (;;) {
         bool lives = state_holder(w->lock) != 0; /* asked before the state: it writes, then ends */
-        struct controller_state now;
-        if (controller_look(w->c->dir, w->j->name, &now, NULL) == 0) {
-            if (now.attempt != w->attempt)
-                next_attempt(w, &now);
-            w->s = now;
-            drain(w);
-            if (now.ended)
+        if (controller_look(w->c->dir, w->j->name, &w->s, NULL) == 0) {
+            catch_up(w);
+            if (w->s.ended)
                 return 0;
         }
         if (!lives)
@@ -118,7 +129,7 @@ int watch_job(const struct state_cluster *c, const struct manifest_job *j)
     int r = lock ? until_end(&w) : 1;
     fd_closep(&w.fd);
     if (r == EXIT_INTERRUPTED) {
-        const char *id = w.s.last.submission_id;
+        const char *id = w.id;
         fprintf(stderr,
                 "\ninterrupted; the job goes on in the background, with its retries, its deadline "
                 "and what is to follow\n"
