@@ -20,7 +20,7 @@ deps:
 build: deps
 	@test -f build/build.ninja || $(CMAKE) -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build.log 2>&1 || { cat build.log; exit 1; }
 	@rm -f build.log
-	@ninja -C build -j $(JOBS) --quiet
+	@ninja -C build -j $(JOBS)
 
 quickstart: build
 	@e2e/quickstart.sh
