@@ -56,9 +56,11 @@ layer 'common/' '(gcs|raylet|supervisor|store|link|coreworker)/|.*\.pb-c\.h'
 layer 'coreworker/(core|lib|api|worker)/' '(loop|rpc|yaml|http|crypto)/'
 layer '(gcs|agent|coreworker)/core/' '(loop|rpc|http|control)/'
 
-# Files stay small. The public header is one page by design.
+# Files stay small; tests may be longer.
 for f in "${files[@]}"; do
     n=$(wc -l <"$f")
-    [ "$n" -le 700 ] || complain "$f has $n lines (700 at most)"
+    most=700
+    [[ $f == */test/* ]] && most=1000
+    [ "$n" -le $most ] || complain "$f has $n lines ($most at most)"
 done
 exit $bad

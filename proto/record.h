@@ -83,13 +83,13 @@ enum record_type {
     REC_PEER_CLOSE = 25,     /* up: struct rec_peer_close: idle, give it back */
 
     /* leases, ring; see struct rec_demand */
-    REC_CLASS = 30,        /* up: struct rec_class + resources: defines a scheduling class */
-    REC_DEMAND = 31,       /* up: struct rec_demand */
-    REC_LEASE = 32,        /* down: struct rec_lease: granted */
-    REC_LEASE_RETURN = 33, /* up: struct rec_lease_return: by the owner */
+    REC_CLASS = 30,         /* up: struct rec_class + resources: defines a scheduling class */
+    REC_DEMAND = 31,        /* up: struct rec_demand */
+    REC_LEASE = 32,         /* down: struct rec_lease: granted */
+    REC_LEASE_RETURN = 33,  /* up: struct rec_lease_return: by the owner */
     REC_LEASE_RECLAIM = 34, /* down: tag = lease id; u8 node[16], the worker's: others wait; return
                              * it after what is in flight */
-    REC_LEASE_LOST = 35, /* down: struct rec_lease_lost: the worker died */
+    REC_LEASE_LOST = 35,    /* down: struct rec_lease_lost: the worker died */
     REC_DEMAND_FAILED =
         36,           /* down: struct rec_demand_failed: can never be met (or not now: a warning) */
     REC_BLOCKED = 37, /* up, by a worker: it waits for others; its CPU may be lent */

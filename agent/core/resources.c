@@ -19,8 +19,8 @@ struct res_names *res_names_new(void)
 
     if (!n)
         return NULL;
-    strcpy(n->name[RES_CPU], "CPU");
-    strcpy(n->name[RES_MEMORY], "memory");
+    memcpy(n->name[RES_CPU], "CPU", sizeof "CPU");
+    memcpy(n->name[RES_MEMORY], "memory", sizeof "memory");
     n->n = 2;
     return n;
 }

@@ -1,6 +1,7 @@
 /*
  * From a request line to a reply line: the registry of commands and their dispatch.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -34,7 +35,7 @@ static int unknown(const struct control_server *s, const char *name, struct raia
         size_t n = strlen(list);
         if (n + strlen(c->name) + 3 >= sizeof list)
             break;
-        strcat(strcat(list, n ? ", " : ""), c->name);
+        snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", c->name);
     }
     return err_set(e, RAIA_ERR_NOT_FOUND, "no command '%.64s'; known: %s", name, list);
 }

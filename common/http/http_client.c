@@ -74,7 +74,8 @@ int http_reply_error(const struct http_reply *reply, struct raia_error *e)
 
 char *http_escape(const char *text)
 {
-    char *out = mem_alloc(strlen(text) * 3 + 1), *o = out;
+    size_t room = strlen(text) * 3 + 1;
+    char *out = mem_alloc(room), *o = out;
     if (!out)
         return NULL;
     for (; *text; text++) {
@@ -83,7 +84,7 @@ char *http_escape(const char *text)
             strchr("-._~", c))
             *o++ = (char)c;
         else
-            o += sprintf(o, "%%%02X", c);
+            o += snprintf(o, room - (size_t)(o - out), "%%%02X", c);
     }
     *o = '\0';
     return out;

@@ -95,7 +95,7 @@ int http_target_parse(const char *target, struct http_target *ret_target)
     if (query)
         *query++ = '\0';
     t.path = t.text;
-    strcpy(work, t.text); /* no longer than the target */
+    memcpy(work, t.text, strlen(t.text) + 1); /* no longer than the target */
     int r = parse_path(&t, t.text, work);
     if (r == 0)
         r = parse_query(&t, query);

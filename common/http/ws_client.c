@@ -196,7 +196,7 @@ static int handshake(struct ws_client *c, const char *host, const char *port, co
     r = read_head(c, head, deadline, e);
     if (r < 0)
         return r;
-    int status = strncmp(head, "HTTP/1.1 ", 9) == 0 ? atoi(head + 9) : 0;
+    int status = strncmp(head, "HTTP/1.1 ", 9) == 0 ? (int)strtol(head + 9, NULL, 10) : 0;
     if (status != 101) {
         int code = http_status_code(status);
         return err_set(e, code ? code : RAIA_ERR_PROTOCOL,

@@ -86,28 +86,28 @@ enum object_state {
 struct object_more {
     uint64_t size;           /* STORED: bytes in the store */
     uint8_t node[16];        /* STORED: where the primary copy is */
-    uint8_t store_id[28]; /* STORED and aliased: what the stores call it */
-    bool aliased; /* STORED: the stores know it by another id */
+    uint8_t store_id[28];    /* STORED and aliased: what the stores call it */
+    bool aliased;            /* STORED: the stores know it by another id */
     const uint8_t *mapped;   /* STORED: here, pinned and mapped; NULL: not */
     uint32_t pins;           /* views of it, and calls that read it */
     bool fetching;           /* STORED: the raylet has been asked for it */
     struct list borrowers;   /* struct borrow */
-    uint8_t actor[16]; /* OBJECT_ACTOR: whose handles it counts */
+    uint8_t actor[16];       /* OBJECT_ACTOR: whose handles it counts */
     struct raia_ref **inner; /* STORED: references inside, held; owned array */
     uint32_t ninner;
 };
 
 struct raia_ref {
-    uint32_t magic;             /* OBJECT_MAGIC */
-    uint32_t handles;           /* see above */
-    uint32_t holds;             /* see above */
-    uint8_t state;              /* enum object_state */
-    uint8_t flags;              /* OBJECT_* */
-    uint16_t queries;           /* borrowed: times the owner was asked */
-    uint64_t counter;           /* id: of the task; the owner's worker id comes before it */
-    uint32_t index;             /* id */
-    uint32_t grants;            /* borrowed: owed to the owner */
-    uint32_t epoch; /* of the table that knows it: handles may outlive a table */
+    uint32_t magic;   /* OBJECT_MAGIC */
+    uint32_t handles; /* see above */
+    uint32_t holds;   /* see above */
+    uint8_t state;    /* enum object_state */
+    uint8_t flags;    /* OBJECT_* */
+    uint16_t queries; /* borrowed: times the owner was asked */
+    uint64_t counter; /* id: of the task; the owner's worker id comes before it */
+    uint32_t index;   /* id */
+    uint32_t grants;  /* borrowed: owed to the owner */
+    uint32_t epoch;   /* of the table that knows it: handles may outlive a table */
     uint32_t reserved;
     struct blob *value;         /* HERE */
     struct task *task;          /* owned and pending: what makes it */

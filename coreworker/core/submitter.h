@@ -72,7 +72,7 @@ struct lease {
     bool full;            /* the last push found no room */
     bool stealing;        /* asked to give back; not answered in full yet */
     int64_t idle_since;   /* ns; when it had nothing to do; 0: it has */
-    int64_t dead_since; /* ns; the link is gone, LEASE_LOST has not come; 0: it is not */
+    int64_t dead_since;   /* ns; the link is gone, LEASE_LOST has not come; 0: it is not */
     int64_t progress;     /* ns; of its last answer, or first push */
     void *link;           /* the runtime's; set when open */
 };
@@ -99,7 +99,7 @@ struct submitter {
     struct lease **leases;        /* by slot; NULL: free; owned, SUBMITTER_LEASES of them */
     uint32_t leases_end;          /* slots that were ever used */
     uint64_t pending;             /* tasks: added and neither answered nor failed */
-    struct list waiting; /* tasks whose arguments are not there yet */
+    struct list waiting;          /* tasks whose arguments are not there yet */
     uint64_t with_deadline;       /* tasks that have one */
     int64_t now;                  /* ns; as last told */
     bool closed;                  /* no more pushes */

@@ -40,7 +40,7 @@ struct task {
     struct function *function;
     struct sched_class *class; /* tasks */
     struct lease *lease;       /* tasks, SENT */
-    struct raia_actor *actor;       /* calls */
+    struct raia_actor *actor;  /* calls */
     uint64_t sequence;         /* SENT: in the window of the lease, or of the actor */
     uint8_t *spec;             /* entries; pool block of spec_size bytes; NULL: no arguments */
     uint32_t spec_size;        /* bytes */

@@ -1,6 +1,6 @@
 /* Waiting: takes results as they come, and gives up on the slow ones. */
 #include <stdio.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <raia/raia.h>
 
@@ -12,7 +12,7 @@ static int nap(raia_call *c)
     if (raia_arg_int(c, 0, &ms) < 0)
         return raia_fail(c, "nap wants milliseconds");
     for (; ms > 0 && !raia_canceled(c); ms -= 10)
-        usleep(10000);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     return raia_return_int(c, ms);
 }
 RAIA_TASK(nap)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/runtime.h"
@@ -36,7 +37,7 @@ static int run(char *const argv[], int64_t deadline)
             waitpid(pid, &status, 0);
             return -RAIA_ERR_TIMEOUT;
         }
-        usleep(5000);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
 }
 
