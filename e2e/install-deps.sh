@@ -5,8 +5,8 @@ packages=(
     gcc g++ libc6-dev make cmake ninja-build pkg-config ccache python3
     libgrpc-dev protobuf-c-compiler libprotobuf-c-dev protobuf-compiler
     libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libmicrohttpd-dev libuv1-dev
-    libsqlite3-dev uthash-dev liblz4-dev libxxhash-dev zlib1g-dev libcriterion-dev
-    clang-format-14 openssl procps
+    libsqlite3-dev uthash-dev liblz4-dev libxxhash-dev zlib1g-dev libzip-dev libcriterion-dev
+    clang-format-14 openssl procps curl
 )
 missing=()
 for p in "${packages[@]}"; do

@@ -35,6 +35,7 @@ home() { # header-regex folder-regex
     [ -z "$hits" ] || { echo "$hits" >&2; complain "<$1> is included outside of $2"; }
 }
 home 'grpc/' 'common/rpc/'
+home 'zip\.h' 'common/archive/'
 home 'curl/' 'common/http/'
 home 'microhttpd' 'common/http/'
 home 'cjson/' 'common/json/'
