@@ -19,7 +19,7 @@
 #include <raia/raia.h>
 
 #define BENCH_REFS   10000u /* references that a step may hold at one time */
-#define BENCH_ACTORS 32u    /* actors of one side, as many as Ray has on its 64 cores */
+#define BENCH_ACTORS 64u    /* actors of one side; Ray has 32 on its 64 cores */
 
 /* What a case measured. */
 struct bench_result {
@@ -40,6 +40,8 @@ struct bench {
     struct raia_view views[BENCH_REFS]; /* one step's */
     raia_actor *actors[BENCH_ACTORS];   /* those that are called */
     raia_actor *clients[BENCH_ACTORS];  /* those that call them */
+    raia_ref **held;                    /* objects that are only held */
+    size_t held_count;                  /* entries of held */
     uint8_t *memory;                    /* bytes to be put */
     uint8_t *memory2;                   /* bytes to be copied to */
     size_t memory_bytes;                /* of each */

@@ -3,11 +3,13 @@
 
 #include "bench/bench.h"
 
-#define BATCH     1000u
-#define CALLS     5000u
-#define CALLERS   4u
-#define THREADS   16
-#define ARG_CALLS 1000u
+#define BATCH        1000u
+#define CALLS        5000u
+#define CALLERS      4u
+#define THREADS      16
+#define ARG_CALLS    1000u
+#define HELD_OBJECTS 100000u
+#define HELD_ACTORS  50u
 
 /* ------------------------------------------------------------------ classes */
 
@@ -146,6 +148,34 @@ static int concurrent_open(struct bench *b)
     return b->actors[0] ? 0 : -raia_last_error()->code;
 }
 
+/* The call that is measured, while many objects are held: it should cost the same. */
+static int objects_held_open(struct bench *b)
+{
+    size_t n = bench_size(b, HELD_OBJECTS);
+
+    b->held = calloc(n, sizeof *b->held);
+    if (!b->held)
+        return -RAIA_ERR_NOMEM;
+    for (b->held_count = 0; b->held_count < n; b->held_count++)
+        if (!(b->held[b->held_count] = raia_put(raia_int(0))))
+            return -raia_last_error()->code;
+    return one_open(b);
+}
+
+/* The same with many actors, all of them called once. */
+static int actors_held_open(struct bench *b)
+{
+    size_t n = b->quick ? 2 : HELD_ACTORS;
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!(b->actors[i] = actor_open(0)))
+            return -raia_last_error()->code;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = bench_finish(raia_actor_call(b->actors[i], small_value));
+    return r;
+}
+
 static int one_sync(struct bench *b)
 {
     return bench_finish(raia_actor_call(b->actors[0], small_value));
@@ -248,6 +278,14 @@ static double pairs_weight(const struct bench *b)
 
 static const struct bench_case cases[] = {
     {.name = "1:1 actor calls sync", .unit = "calls", .open = one_open, .step = one_sync},
+    {.name = "1:1 actor calls sync, 100k objects held",
+     .unit = "calls",
+     .open = objects_held_open,
+     .step = one_sync},
+    {.name = "1:1 actor calls sync, 50 actors held",
+     .unit = "calls",
+     .open = actors_held_open,
+     .step = one_sync},
     {.name = "1:1 actor calls async",
      .unit = "calls",
      .open = one_open,

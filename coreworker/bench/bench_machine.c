@@ -15,10 +15,13 @@
 #include "base/ring.h"
 #include "bench/bench.h"
 
-#define PAYLOAD    (100 - RING_HEADER_BYTES)
-#define BIT        1
-#define COPY_BYTES 100000000u
-#define MEM_BYTES  (2 * DOORBELL_PAGE_BYTES + RING_PAIR_BYTES)
+#define PAYLOAD      (100 - RING_HEADER_BYTES)
+#define BIT          1
+#define COPY_BYTES   100000000u
+#define FRESH_BYTES  (10u * 1024 * 1024 * 8)
+#define FRESH_COPIES 5u
+#define BENCH_CPUS   256u
+#define MEM_BYTES    (2 * DOORBELL_PAGE_BYTES + RING_PAIR_BYTES)
 
 enum { TYPE_PING = 1 };
 
@@ -198,6 +201,63 @@ static double copy_weight(const struct bench *b)
     return (double)b->memory_bytes / 1e9;
 }
 
+/*
+ * What the body of "multi client put gigabytes" costs without Raia: each CPU copies zeros that it
+ * has just been given (a page fault for every 4 KiB of them) to memory that was written before.
+ */
+static int fresh_open(struct bench *b)
+{
+    b->memory_bytes = bench_size(b, FRESH_BYTES) * b->cpus;
+    void *to = mmap(NULL, b->memory_bytes, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    b->memory = to == MAP_FAILED ? NULL : to;
+    return b->memory ? 0 : -RAIA_ERR_NOMEM;
+}
+
+static _Noreturn void fresh_child(uint8_t *to, size_t size)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (unsigned i = 0; i < FRESH_COPIES; i++) {
+        void *zeros = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (zeros == MAP_FAILED)
+            _exit(1);
+        memcpy(to, zeros, size);
+        __asm__ volatile("" ::"r"(to) : "memory");
+        munmap(zeros, size);
+    }
+    _exit(0);
+}
+
+static int fresh_step(struct bench *b)
+{
+    size_t size = b->memory_bytes / b->cpus;
+    pid_t pids[BENCH_CPUS];
+    unsigned n = 0;
+    int r = 0, status;
+
+    for (; n < b->cpus && n < BENCH_CPUS && r == 0; n++) {
+        pids[n] = fork();
+        if (pids[n] == 0)
+            fresh_child(b->memory + n * size, size);
+        if (pids[n] < 0)
+            r = -RAIA_ERR_LIMIT;
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (pids[i] > 0 && (waitpid(pids[i], &status, 0) < 0 || status != 0))
+            r = -RAIA_ERR_NOMEM;
+    return r;
+}
+
+/* As in Ray's file: 83,886,080 bytes are 0.08 GB. */
+static double fresh_weight(const struct bench *b)
+{
+    unsigned n = b->cpus < BENCH_CPUS ? b->cpus : BENCH_CPUS;
+    double size = (double)b->memory_bytes / b->cpus;
+
+    return n * FRESH_COPIES * size / FRESH_BYTES * 0.08;
+}
+
 static const struct bench_case cases[] = {
     {.name = "raw ring round trip",
      .unit = "round trips, each side sleeps",
@@ -218,6 +278,12 @@ static const struct bench_case cases[] = {
      .step = copy_step,
      .close = copy_close,
      .weight = copy_weight},
+    {.name = "memcpy of fresh zeros, every CPU",
+     .unit = "GB",
+     .machine = true,
+     .open = fresh_open,
+     .step = fresh_step,
+     .weight = fresh_weight},
 };
 
 const struct bench_group bench_machine = {cases, sizeof cases / sizeof *cases};

@@ -45,6 +45,10 @@ void bench_release(struct bench *b)
     raia_release(b->object);
     b->object = NULL;
     raia_release_all(b->refs, BENCH_REFS);
+    if (b->held)
+        raia_release_all(b->held, b->held_count);
+    free(b->held);
+    b->held = NULL;
     for (unsigned i = 0; i < BENCH_ACTORS; i++) {
         raia_actor_release(b->clients[i]);
         raia_actor_release(b->actors[i]);

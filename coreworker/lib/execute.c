@@ -300,7 +300,7 @@ void call_run(struct runtime *rt, struct raia_call *c)
     if (runnable(c)) {
         current_call = c;
         pthread_mutex_unlock(&rt->token);
-        last_set_error(&(struct raia_error){0});
+        last_clear();
         r = c->function->fn(c);
         pthread_mutex_lock(&rt->token);
         current_call = outer;

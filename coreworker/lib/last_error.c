@@ -22,6 +22,11 @@ int last_set_error(const struct raia_error *e)
     return -e->code;
 }
 
+void last_clear(void)
+{
+    last.n = 0;
+}
+
 int last_set(int code, const char *fmt, ...)
 {
     char text[RAIA_ERROR_TEXT_MAX];

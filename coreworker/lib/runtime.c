@@ -4,7 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct runtime the_one = {.token = PTHREAD_MUTEX_INITIALIZER};
+/* What rt_leave looks at is in order before the first raia_init too. */
+static struct runtime the_one = {.token = PTHREAD_MUTEX_INITIALIZER,
+                                 .waiters = {&the_one.waiters, &the_one.waiters},
+                                 .dirty = {&the_one.dirty, &the_one.dirty}};
 struct runtime *the_runtime = &the_one;
 static atomic_bool forked;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;

@@ -592,6 +592,8 @@ void cluster_stop(struct runtime *rt);
 /* The thread's last error: last_error.c. Both return the negative code. */
 int last_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int last_set_error(const struct raia_error *e);
+/* No error: what a call starts with. */
+void last_clear(void);
 int last_set_chain(const struct chain *c);
 /* What stands there. */
 void last_get_chain(struct chain *ret);
