@@ -2,6 +2,7 @@
  * A cluster of one's own: `raia start --head` as a child, which ends when this program does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -17,12 +18,22 @@ extern char **environ;
 
 #define START_MS 60000 /* for the head to be ready */
 
-static int run(char *const argv[], int64_t deadline)
+/* What it says on success is for people; its errors are for whoever started this program. `quiet`
+ * hides these too. */
+static int run(char *const argv[], bool quiet, int64_t deadline)
 {
+    posix_spawn_file_actions_t files;
     int status;
     pid_t pid;
-    int r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+    int r = posix_spawn_file_actions_init(&files);
 
+    if (r == 0) {
+        posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        if (quiet)
+            posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        r = posix_spawnp(&pid, argv[0], &files, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&files);
+    }
     if (r != 0)
         return -err_from_errno(r);
     for (;;) {
@@ -51,10 +62,11 @@ int cluster_start(const struct raia_config *config, char *path, size_t size, pid
     argv[n++] = (char *)(uintptr_t) "raia";
     argv[n++] = (char *)(uintptr_t) "start";
     argv[n++] = (char *)(uintptr_t) "--head";
-    argv[n++] = (char *)(uintptr_t) "--quiet";
     argv[n++] = (char *)(uintptr_t) "--name";
     argv[n++] = name;
     argv[n++] = (char *)(uintptr_t) "--port";
+    argv[n++] = (char *)(uintptr_t) "0";
+    argv[n++] = (char *)(uintptr_t) "--dashboard-port";
     argv[n++] = (char *)(uintptr_t) "0";
     if (config && config->num_cpus > 0) {
         snprintf(cpus, sizeof(cpus), "%g", config->num_cpus);
@@ -67,7 +79,7 @@ int cluster_start(const struct raia_config *config, char *path, size_t size, pid
         argv[n++] = store;
     }
     argv[n] = NULL;
-    r = run(argv, clock_deadline_ms(START_MS));
+    r = run(argv, false, clock_deadline_ms(START_MS));
     if (r < 0)
         return err_set(e, -r,
                        "no RAIA_ADDRESS is set, and a cluster could not be started with "
@@ -78,11 +90,11 @@ int cluster_start(const struct raia_config *config, char *path, size_t size, pid
 
 void cluster_stop(struct runtime *rt)
 {
-    char *argv[] = {(char *)(uintptr_t) "raia", (char *)(uintptr_t) "stop",
-                    (char *)(uintptr_t) "--name", rt->cluster_name, NULL};
+    char *argv[] = {(char *)(uintptr_t) "raia", (char *)(uintptr_t) "down",
+                    (char *)(uintptr_t) "--purge", rt->cluster_name, NULL};
 
     if (!rt->cluster_pid)
         return;
     rt->cluster_pid = 0;
-    run(argv, clock_deadline_ms(START_MS));
+    run(argv, true, clock_deadline_ms(START_MS));
 }
