@@ -95,10 +95,22 @@ static void actor_free(struct runtime *rt, raia_actor *a)
 
 void actor_check(struct runtime *rt, raia_actor *a)
 {
-    /* One that is being registered is kept until the answer has come. */
-    if (a->handles == 0 && a->calls == 0 && !list_linked(&a->ask.link) &&
-        (a->registered || !a->mine || a->caller.state == CALLER_DEAD))
-        actor_free(rt, a);
+    if (a->handles == 0 && a->calls == 0 && !list_linked(&a->unused))
+        list_add_tail(&rt->unused_actors, &a->unused);
+}
+
+void actors_sweep(struct runtime *rt)
+{
+    struct list *l;
+
+    while ((l = list_pop(&rt->unused_actors))) {
+        raia_actor *a = container_of(l, raia_actor, unused);
+
+        /* One that is being registered is kept until the answer has come. */
+        if (a->handles == 0 && a->calls == 0 && !list_linked(&a->ask.link) &&
+            (a->registered || !a->mine || a->caller.state == CALLER_DEAD))
+            actor_free(rt, a);
+    }
 }
 
 void actor_release(struct runtime *rt, raia_actor *a)
@@ -367,6 +379,7 @@ void actors_fini(struct runtime *rt)
 
     HASH_FOREACH (rt->actors, a, next) {
         HASH_DEL(rt->actors, a);
+        list_del(&a->unused);
         list_del(&a->on_link);
         list_del(&a->ask.link);
         a->link = NULL;

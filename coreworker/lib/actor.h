@@ -7,8 +7,6 @@
 
 /* A handle (count 1) to that actor, not yet subscribed. */
 raia_actor *actor_new(struct runtime *rt, const uint8_t id[16]);
-/* Frees it if nothing uses it. */
-void actor_check(struct runtime *rt, raia_actor *a);
 /* What the GCS says of it, and from now on. */
 void actor_adopt(struct runtime *rt, raia_actor *a, const Raia__Gcs__Actor *m);
 void actor_answer_ignored(struct runtime *rt, struct question *q, uint16_t type, int status,

@@ -112,7 +112,6 @@ void host_create(struct runtime *rt, const uint8_t *data, size_t size)
     struct raia_call *c = NULL;
     struct process *p = NULL;
     struct raia_error e;
-    _cleanup_(mem_freep) uint8_t *aligned = NULL;
 
     if (!spec || rt->host || spec->actor_id.len != 16 || spec->creation.len < sizeof(head))
         goto out;
@@ -133,9 +132,9 @@ void host_create(struct runtime *rt, const uint8_t *data, size_t size)
     memcpy(&head, spec->creation.data, sizeof(head));
     head.attempt = (uint32_t)(m->actor->restarts);
     head.nreturns = 1;
-    aligned = mem_dup(spec->creation.data + sizeof(head), spec->creation.len - sizeof(head) + 1);
-    if (p && aligned)
-        c = call_new(rt, p, &head, aligned, spec->creation.len - sizeof(head));
+    if (p)
+        c = call_new(rt, p, &head, spec->creation.data + sizeof(head),
+                     spec->creation.len - sizeof(head));
     if (c) {
         c->constructor = true;
         c->function = rt->host->class;

@@ -60,11 +60,16 @@ struct runtime *rt_enter_release(void)
     if (rt_forked())
         return NULL;
     pthread_mutex_lock(&the_one.token);
+    /* Before the first raia_init its lists are not lists yet. */
+    if (!the_one.waiters.next)
+        rt_init_once(&the_one);
     return &the_one;
 }
 
 void rt_leave(struct runtime *rt)
 {
+    if (!list_empty(&rt->unused_actors))
+        actors_sweep(rt);
     /* Somebody must look at the doorbell as long as anybody waits. */
     if (!rt->poller && !list_empty(&rt->waiters)) {
         struct waiter *w = LIST_FIRST(&rt->waiters, struct waiter, link);
@@ -90,6 +95,7 @@ void rt_init_once(struct runtime *rt)
     list_init(&rt->buffers);
     list_init(&rt->ready);
     list_init(&rt->running);
+    list_init(&rt->unused_actors);
     rt->pid = getpid();
     rt->socket = rt->bell_fd = rt->kick_fd = -1;
     rt->next_tag = 1;

@@ -419,6 +419,7 @@ struct raia_actor {
     struct function *class; /* of a created one */
     struct link *link;      /* when connected or connecting */
     struct list on_link;    /* link.callers */
+    struct list unused; /* rt.unused_actors */
     uint32_t slot;          /* what links call it: index in rt.actors + 1 */
     int max_task_retries;   /* RAIA_FOREVER: -1 */
     int64_t max_pending;    /* 0: no limit */
@@ -453,8 +454,9 @@ void actor_scope_out(struct runtime *rt, raia_ref *scope);
 /* The constructor's arguments are there, or one of them has failed. */
 void actor_creation_ready(struct runtime *rt, raia_actor *a);
 void actor_argument_failed(struct runtime *rt, raia_actor *a, const struct raia_error *e);
-/* One call of it less. */
+/* One user of it less: it is freed, when none is left, by actors_sweep. */
 void actor_check(struct runtime *rt, raia_actor *a);
+void actors_sweep(struct runtime *rt);
 int64_t actors_tick(struct runtime *rt, int64_t now);
 void actors_fini(struct runtime *rt);
 
@@ -545,6 +547,7 @@ struct runtime {
     pthread_cond_t work;  /* threads of an actor with concurrency wait here */
 
     raia_actor *actors; /* hash by id */
+    struct list unused_actors; /* to be freed when nobody is inside their cores */
     raia_actor **slots; /* by slot - 1; owned */
     uint32_t nslots;
     struct host *host;     /* the actor that lives here; NULL: none */

@@ -499,13 +499,15 @@ void task_argument_ready(struct runtime *rt, struct task *t)
 
 static void dispatch(struct runtime *rt, struct task *t)
 {
+    raia_actor *actor = t->actor;
     raia_ref *bad = t->waits ? NULL : failed_argument(t);
 
     if (bad) {
         fail_by_argument(rt, t, bad);
-    } else if (t->actor) {
-        caller_add(&t->actor->caller, t);
-        caller_pump(&t->actor->caller);
+    } else if (actor) {
+        /* It may have failed, and be gone, on return. */
+        caller_add(&actor->caller, t);
+        caller_pump(&actor->caller);
     } else {
         submitter_add(&rt->submitter, t);
         if (t->waits == 0)

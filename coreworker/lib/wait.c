@@ -48,6 +48,7 @@ int rt_wait(struct runtime *rt, struct waiter *w, int64_t deadline)
 {
     int64_t until = deadline < rt->next_tick ? deadline : rt->next_tick;
 
+    actors_sweep(rt);
     rt_flush(rt);
     if (rt->poller)
         return wait_behind(rt, w, deadline);
