@@ -126,7 +126,7 @@ static int working_dir(const struct raylet *r, const Raia__RuntimeEnv *env, cons
         return 0;
     if (strstr(env->working_dir, "://"))
         return err_set(e, RAIA_ERR_RUNTIME_ENV,
-                       "working_dir '%s': packages are not supported, give a local folder",
+                       "working_dir '%s': expected a local folder, or an uploaded one (gcs://...)",
                        env->working_dir);
     if (stat(env->working_dir, &st) < 0)
         return err_set(e, RAIA_ERR_RUNTIME_ENV, "working_dir '%s': %s", env->working_dir,
@@ -138,8 +138,10 @@ static int working_dir(const struct raylet *r, const Raia__RuntimeEnv *env, cons
     return 0;
 }
 
+/* dir: where its package was unpacked, or NULL. The program is told the package, not the folder: its
+ * workers may run on other nodes. */
 static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
-                 struct raia_error *e)
+                 const char *dir, struct raia_error *e)
 {
     static char *const shell[] = {"/bin/sh", "-c"};
     const Raia__RuntimeEnv *env = m->runtime_env;
@@ -152,8 +154,7 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
     _cleanup_(mem_freep) char *log =
         mem_printf("%s/logs/job-driver-%s.log", r->config.session_dir, p->submission);
     _cleanup_(mem_freep) char *config = job_config(m);
-    const char *dir;
-    int got = working_dir(r, env, &dir, e);
+    int got = dir ? 0 : working_dir(r, env, &dir, e);
 
     if (got < 0)
         return got;
@@ -195,6 +196,60 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
     return got < 0 ? err_set(e, -got, "ask the supervisor to start the entrypoint") : 0;
 }
 
+/* A start that waits for its working_dir. */
+struct waiting {
+    struct raylet *r;
+    uint64_t id;
+    Raia__Gcs__StartEntrypoint *m;
+};
+
+static Raia__Gcs__StartEntrypoint *start_copy(const Raia__Gcs__StartEntrypoint *m)
+{
+    size_t size = raia__gcs__start_entrypoint__get_packed_size(m);
+    _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
+
+    if (!data)
+        return NULL;
+    raia__gcs__start_entrypoint__pack(m, data);
+    return raia__gcs__start_entrypoint__unpack(NULL, size, data);
+}
+
+static void on_dir(void *arg, int status, const char *dir, const struct raia_error *e)
+{
+    struct waiting *w = arg;
+    struct entrypoint *p = by_id(w->r, w->id);
+    struct raia_error error = {0};
+
+    if (p && !p->waiting)
+        p = NULL; /* stopped meanwhile */
+    if (p)
+        p->waiting = false;
+    if (p && status < 0)
+        fail(w->r, p, e);
+    else if (p && spawn(w->r, p, w->m, dir, &error) < 0)
+        fail(w->r, p, &error);
+    raia__gcs__start_entrypoint__free_unpacked(w->m, NULL);
+    mem_free(w);
+}
+
+static int start_later(struct raylet *r, struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
+                       struct raia_error *e)
+{
+    struct waiting *w = mem_new(struct waiting);
+
+    if (w)
+        w->m = start_copy(m);
+    if (!w || !w->m) {
+        mem_free(w);
+        return err_set(e, RAIA_ERR_NOMEM, "start an entrypoint");
+    }
+    w->r = r;
+    w->id = p->id;
+    p->waiting = true;
+    package_get(r, m->runtime_env->working_dir, on_dir, w);
+    return 0;
+}
+
 void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
 {
     struct entrypoint *p = find(r, m->submission_id, m->attempt);
@@ -209,7 +264,8 @@ void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
         return; /* the GCS asks again with the next session */
     log_info("starting an entrypoint", "submission=%s attempt=%u", LOG_Q(p->submission),
              p->attempt);
-    if (spawn(r, p, m, &e) < 0)
+    if (m->runtime_env && package_is(m->runtime_env->working_dir) ? start_later(r, p, m, &e) < 0
+                                                                  : spawn(r, p, m, NULL, &e) < 0)
         fail(r, p, &e);
 }
 
@@ -217,8 +273,17 @@ void entrypoints_stop(struct raylet *r, const char *submission, uint32_t attempt
 {
     struct entrypoint *p = find(r, submission, attempt);
 
-    if (p && !p->exited && !p->failed)
-        sup_signal(r, p->id, SIGTERM, true, STOP_GRACE_MS);
+    struct raia_error e = {0};
+
+    if (!p || p->exited || p->failed)
+        return;
+    if (p->waiting) {
+        p->waiting = false;
+        err_set(&e, RAIA_ERR_CANCELED, "it was stopped before it had started");
+        fail(r, p, &e);
+        return;
+    }
+    sup_signal(r, p->id, SIGTERM, true, STOP_GRACE_MS);
 }
 
 void entrypoints_ack(struct raylet *r, const char *submission, uint32_t attempt)

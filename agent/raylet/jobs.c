@@ -131,12 +131,37 @@ static void job_failed(struct raylet *r, struct job *j, const struct raia_error 
     raylet_touch(r);
 }
 
+/* The working_dir is a folder of this node now: that was all that was missing. */
+static void on_dir(void *arg, int status, const char *dir, const struct raia_error *e)
+{
+    struct asked *a = arg;
+    struct job *j = job_find(a->r, a->id);
+    char *copy = status == 0 ? mem_strdup(dir) : NULL;
+
+    if (j && copy) {
+        mem_free(j->working_dir);
+        j->working_dir = STEAL(copy);
+        j->code = CODE_READY;
+    } else if (j) {
+        struct raia_error none = {0};
+        err_set(&none, RAIA_ERR_NOMEM, "get the working_dir");
+        job_failed(a->r, j, status < 0 ? e : &none);
+    }
+    mem_free(copy);
+    raylet_touch(a->r);
+    mem_free(a);
+}
+
 static void on_code(void *arg, int status, const char *sha256, const struct raia_error *e)
 {
     struct asked *a = arg;
     struct job *j = job_find(a->r, a->id);
 
     (void)sha256;
+    if (j && status == 0 && package_is(j->working_dir)) {
+        package_get(a->r, j->working_dir, on_dir, a);
+        return;
+    }
     if (j && status < 0)
         job_failed(a->r, j, e);
     else if (j)

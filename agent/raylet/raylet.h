@@ -10,6 +10,7 @@
  * peers.c      pairs between processes here, channels to others elsewhere
  * leases.c     the scheduler's effects        workers.c  the worker processes
  * jobs.c       what a job is: its code        code.c     executables by content
+ * packages.c   working_dirs that were uploaded
  * gcs.c        the GCS: register, heartbeat   gcs_session.c  its stream   gcs_pass.c  for processes
  * supervisor.c the pair to the supervisor     entrypoints.c  jobs' own commands
  * nodes.c      other nodes: links, leases     objects.c  the store's host
@@ -257,6 +258,11 @@ void code_put(struct raylet *r, int fd, code_fn fn, void *arg);
 void code_get(struct raylet *r, const char *sha256, code_fn fn, void *arg);
 char *code_path(const struct raylet *r, const char *sha256); /* mem_free */
 
+/* packages.c: a working_dir of "gcs://NAME" as a folder here; fn exactly once. */
+typedef void (*package_fn)(void *arg, int status, const char *dir, const struct raia_error *e);
+bool package_is(const char *working_dir);
+void package_get(struct raylet *r, const char *uri, package_fn fn, void *arg);
+
 /* ---- workers.c, leases.c */
 
 struct worker {
@@ -313,7 +319,8 @@ struct entrypoint {
     uint32_t attempt;
     int32_t pid;
     bool exited;
-    bool failed; /* could not be started */
+    bool failed;  /* could not be started */
+    bool waiting; /* for its working_dir */
     int32_t status;
     struct raia_error error;
     HASH_HANDLE hh;
