@@ -59,6 +59,9 @@ static void on_broken(struct loop_task *t)
 {
     struct link *l = LOOP_OF(t, struct link, broken);
 
+    if (!l->tell)
+        return;
+    l->tell = false;
     l->links->ops->on_broken(l->links->arg, l->node, l->why);
 }
 
@@ -196,8 +199,10 @@ void link_down(struct link *l, const char *why)
     buf_fini(&l->out);
     buf_init(&l->out, LINK_QUEUE_MAX);
     snprintf(l->why, sizeof l->why, "%s", why);
-    if (!l->links->ended)
-        loop_post(l->links->loop, &l->broken);
+    if (l->links->ended)
+        return;
+    l->tell = true;
+    loop_post(l->links->loop, &l->broken);
 }
 
 static int dial(struct link *l)
@@ -238,7 +243,7 @@ int links_send(struct links *k, const uint8_t node[16], uint16_t type, const voi
     struct link *l = link_find(k, node);
     int r;
 
-    if (!l || k->ended || atomic_load(&l->broken.pending))
+    if (!l || k->ended || l->tell)
         return -RAIA_ERR_UNAVAILABLE;
     if (!l->conn && (r = dial(l)) < 0) {
         link_down(l, "it cannot be dialled");
@@ -298,16 +303,13 @@ void link_accept(struct conn *c, const uint8_t node[16])
         link_conn_detach(c); /* both dialled: the smaller one's stays, and that is ours */
         return;
     }
-    if (l->conn && l->up) {
-        /* It has lost the old one. What went over that is lost: say so before the new one. */
-        link_down(l, "the other side dialled again");
-        if (!l->links->ended) {
-            l->broken.fn(&l->broken);
-            l->broken.fn = on_broken;
-        }
-    } else if (l->conn) {
+    if (l->conn && l->up)
+        link_down(l, "the other side dialled again"); /* it has lost the old one */
+    else if (l->conn)
         link_conn_detach(l->conn); /* ours gives way; what waits goes over theirs */
-    }
+    if (l->tell && !l->links->ended)
+        on_broken(
+            &l->broken); /* what went over the old one is lost: said before the new one is up */
     l = link_find(c->links, node);
     if (!l) { /* dropped by the callback */
         link_conn_detach(c);

@@ -52,7 +52,8 @@ struct link {
     bool up;
     bool refused;            /* a large send: the user is to be told when there is room */
     struct buf out;          /* records not yet given to the stream */
-    struct loop_task broken; /* tells the user */
+    bool tell;               /* the user is to be told that it broke */
+    struct loop_task broken; /* does that */
     char why[160];
     HASH_HANDLE hh;
 };

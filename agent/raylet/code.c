@@ -349,7 +349,7 @@ static void get_closed(void *arg, struct rpc_stream *st, const struct raia_error
         op_end(o, get_finish(o));
         return;
     }
-    if (++o->tries < GET_TRIES) {
+    if (++o->tries < GET_TRIES && !o->r->stopping) {
         loop_timer_start(o->r->loop, &o->retry, GET_RETRY_MS, 0, get_retry);
         return;
     }

@@ -271,6 +271,10 @@ void gcs_free(struct raylet *r)
     rpc_channel_close(g->channel, on_closed, &closed);
     while (!closed)
         loop_run_once(r->loop, 1000);
+    loop_timer_stop(&g->beat); /* calls that were cut off may have started them */
+    loop_timer_stop(&g->lease);
+    loop_timer_stop(&g->reopen);
+    loop_timer_stop(&g->report);
     mem_free(g);
     r->gcs = NULL;
 }

@@ -144,12 +144,20 @@ static void session_close(struct session *s, bool dead)
     raylet_touch(r);
 }
 
+/* What it said before it went counts; a ring holds so many records at most. */
+static void take_rest(struct session *s)
+{
+    for (unsigned n = 0; n < RING_DATA_BYTES / RING_HEADER_BYTES && s->state == SESSION_LIVE &&
+                         s->ring_open && ring_readable(&s->ring.rx);
+         n += SESSION_BATCH)
+        session_io_drain(s);
+}
+
 static void on_end(struct loop_task *t)
 {
     struct session *s = LOOP_OF(t, struct session, end_task);
 
-    if (s->state == SESSION_LIVE)
-        session_io_drain(s); /* what it said before it went counts */
+    take_rest(s);
     session_close(s, false);
     if (!s->dead && s->was_live)
         linger_new(s);
@@ -167,8 +175,7 @@ void session_dead(struct session *s, const char *why)
 {
     if (!s->end_why)
         s->end_why = why;
-    if (s->state == SESSION_LIVE)
-        session_io_drain(s);
+    take_rest(s);
     session_close(s, true);
     if (s->was_live && !s->dead) { /* closed before */
         s->dead = true;
