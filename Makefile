@@ -1,7 +1,8 @@
 # A thin front for CMake: the two commands of the README, and what developers need.
 #
 #   make quickstart   install what is missing, build, run the word count on a local cluster
-#   make test         install what is missing, build, run the tests
+#   make test         install what is missing, build, run the tests; SAMPLES=DIR: also with the
+#                     manifests of that folder, such as KubeRay's own
 #   make check        the long rest
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make install      honours PREFIX and DESTDIR
@@ -20,6 +21,7 @@ deps:
 build: deps
 	@test -f build/build.ninja || $(CMAKE) -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build.log 2>&1 || { cat build.log; exit 1; }
 	@rm -f build.log
+	@[ -z "$(SAMPLES)" ] || cmake -S . -B build -DSAMPLES="$(abspath $(SAMPLES))" >/dev/null
 	@ninja -C build -j $(JOBS)
 
 quickstart: build

@@ -138,20 +138,28 @@ static int keeper_died(const char *dir, struct raia_error *e)
                    *last ? last : "the keeper ended", path ? path : "keeper.log", dir);
 }
 
-static int read_ports(const char *dir, int64_t *port, int64_t *dashboard)
+/* The ports of the head, once its GCS serves. */
+static int read_ports(const char *dir, struct state_address *a)
 {
     _cleanup_(mem_freep) char *path = mem_printf("%s/nodes/head/gcs.json", dir);
     _cleanup_(json_freep) struct json *root = NULL;
+    int64_t port, dashboard;
     int r = path ? json_load(path, NULL, &root, NULL) : -RAIA_ERR_NOMEM;
     if (r == 0)
-        r = json_get_int(root, "port", port, NULL);
-    return r == 0 ? json_get_int(root, "dashboard_port", dashboard, NULL) : r;
+        r = json_get_int(root, "port", &port, NULL);
+    if (r == 0)
+        r = json_get_int(root, "dashboard_port", &dashboard, NULL);
+    if (r == 0) {
+        a->port = (int)port;
+        a->dashboard_port = (int)dashboard;
+    }
+    return r;
 }
 
-static int wait_ready(const char *name, const char *dir, const char *host, pid_t keeper,
+static int wait_ready(const char *name, const char *dir, struct state_address a, pid_t keeper,
                       size_t nodes, struct state_cluster *ret_c, struct raia_error *e)
 {
-    int64_t until = clock_now_ns() + READY_MS * INT64_C(1000000), port, dashboard;
+    int64_t until = clock_now_ns() + READY_MS * INT64_C(1000000);
     bool published = false;
     _cleanup_(state_cluster_done) struct state_cluster c = {0};
     size_t alive = 0;
@@ -161,8 +169,8 @@ static int wait_ready(const char *name, const char *dir, const char *host, pid_t
             return err_set(e, RAIA_ERR_CANCELED, "interrupted");
         if (waitpid(keeper, &status, WNOHANG) == keeper)
             return keeper_died(dir, e);
-        if (!published && read_ports(dir, &port, &dashboard) == 0) {
-            int r = state_publish(dir, name, host, (int)port, (int)dashboard, e);
+        if (!published && read_ports(dir, &a) == 0) {
+            int r = state_publish(dir, name, &a, e);
             if (r < 0)
                 return r;
             published = state_alive(dir, NULL) && state_open(name, &c, NULL) == 0;
@@ -198,14 +206,15 @@ int cluster_start(const char *dir, const struct json *plan, pid_t *ret_keeper, s
 }
 
 int cluster_start_head(const char *name, const char *dir, const struct json *plan, const char *host,
-                       struct state_cluster *ret_c, struct raia_error *e)
+                       const char *api_host, struct state_cluster *ret_c, struct raia_error *e)
 {
+    struct state_address a = {.host = host, .api_host = api_host};
     pid_t keeper;
     int r = state_make_secrets(dir, host, e);
     if (r == 0)
         r = cluster_start(dir, plan, &keeper, e);
     if (r == 0)
-        r = wait_ready(name, dir, host, keeper, json_size(json_get(plan, "nodes")), ret_c, e);
+        r = wait_ready(name, dir, a, keeper, json_size(json_get(plan, "nodes")), ret_c, e);
     if (r < 0)
         (void)cluster_down(name, false, NULL);
     return r;
@@ -241,7 +250,7 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
     if (r == 0)
         r = io_mkdir_p(dir, 0700, e);
     if (r == 0)
-        r = cluster_start_head(c->name, dir, plan, PLAN_NODE_IP, ret_c, e);
+        r = cluster_start_head(c->name, dir, plan, PLAN_NODE_IP, PLAN_NODE_IP, ret_c, e);
     if (r < 0)
         return err_wrap(e, "cluster '%s'", c->name);
     *ret_reused = false;

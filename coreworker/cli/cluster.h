@@ -33,7 +33,7 @@ int cluster_clear(const char *dir, struct raia_error *e);
 int cluster_start(const char *dir, const struct json *plan, pid_t *ret_keeper,
                   struct raia_error *e);
 int cluster_start_head(const char *name, const char *dir, const struct json *plan, const char *host,
-                       struct state_cluster *ret_c, struct raia_error *e);
+                       const char *api_host, struct state_cluster *ret_c, struct raia_error *e);
 
 /* Ends it: no process and no shared memory is left, the logs stay; purge removes all. Fine if it
  * does not run; -NOT_FOUND if there is no trace of it. */

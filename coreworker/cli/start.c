@@ -195,7 +195,7 @@ static int start_head(const struct options *o, char **ret_dir, struct raia_error
     _cleanup_(mem_freep) char *dir = NULL;
     _cleanup_(mem_freep) char *join = NULL;
     _cleanup_(state_cluster_done) struct state_cluster c = {0};
-    const char *dashboard = o->dashboard_host ? o->dashboard_host : "127.0.0.1";
+    const char *dashboard = o->dashboard_host ? o->dashboard_host : o->node_ip;
     _cleanup_(mem_freep) char *host = mem_printf("--dashboard-host=%s", dashboard);
     int r = check_port(o->node_ip, o->port, "port", e);
     if (r == 0)
@@ -204,8 +204,9 @@ static int start_head(const struct options *o, char **ret_dir, struct raia_error
         r = make_dir(name, &dir, e);
     if (r == 0)
         r = make_plan(o, "head", dir, host, &plan, e);
-    if (r == 0)
-        r = cluster_start_head(name, dir, plan, o->node_ip, &c, e);
+    if (r == 0) /* 0.0.0.0 is every address: also the one that others know */
+        r = cluster_start_head(name, dir, plan, o->node_ip,
+                               strcmp(dashboard, "0.0.0.0") ? dashboard : o->node_ip, &c, e);
     if (r == 0)
         r = join_write(&c, &join, e);
     if (r < 0)
@@ -362,7 +363,7 @@ const struct verb verb_start = {
             "  --join-file FILE\n"
             "  --node-ip-address ADDRESS  where other machines reach this one (127.0.0.1)\n"
             "  --port PORT                of the GCS (6379); fails if it is taken\n"
-            "  --dashboard-host ADDRESS   where the API listens (127.0.0.1)\n"
+            "  --dashboard-host ADDRESS   where the API listens (the same); 0.0.0.0: everywhere\n"
             "  --dashboard-port PORT      of the API (8265); fails if it is taken\n"
             "  --num-cpus, --num-gpus, --memory, --object-store-memory QUANTITY\n"
             "  --resources, --labels JSON\n"

@@ -246,13 +246,13 @@ int state_open(const char *name, struct state_cluster *ret_c, struct raia_error 
     return load(dir, name, ret_c, e);
 }
 
-int state_publish(const char *dir, const char *name, const char *host, int port, int dashboard_port,
+int state_publish(const char *dir, const char *name, const struct state_address *a,
                   struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *root = json_new_object();
     _cleanup_(mem_freep) char *path = mem_printf("%s/cluster.json", dir);
-    _cleanup_(mem_freep) char *api = mem_printf("http://%s:%d", host, dashboard_port);
-    _cleanup_(mem_freep) char *gcs = mem_printf("%s:%d", host, port);
+    _cleanup_(mem_freep) char *api = mem_printf("http://%s:%d", a->api_host, a->dashboard_port);
+    _cleanup_(mem_freep) char *gcs = mem_printf("%s:%d", a->host, a->port);
     int r = root && path && api && gcs ? 0 : -RAIA_ERR_NOMEM;
     if (r == 0)
         r = json_set_str(root, "name", name);

@@ -44,8 +44,16 @@ bool state_alive(const char *dir, int *ret_pid);
  * "unix:SOCKET"), else the newest that runs. -NOT_FOUND says what to do. */
 int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e);
 
+/* Where a head can be reached. */
+struct state_address {
+    const char *host;     /* of the GCS */
+    int port;             /* of the GCS */
+    const char *api_host; /* of the API */
+    int dashboard_port;   /* of the API */
+};
+
 /* Writes cluster.json (from what the head wrote into gcs.json). */
-int state_publish(const char *dir, const char *name, const char *host, int port, int dashboard_port,
+int state_publish(const char *dir, const char *name, const struct state_address *a,
                   struct raia_error *e);
 
 /* Makes token and tls/ (one CA, one leaf) unless they are there. */

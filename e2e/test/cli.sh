@@ -56,6 +56,8 @@ for v in up down start stop status job list get logs bench; do expect 0 raia hel
 expect 0 raia --version
 says '^raia [0-9]'
 
+"$(dirname "$0")/../../docs/cli.sh" "$bin" | cmp - "$(dirname "$0")/../../docs/cli.md" || fail "docs/cli.md is old: docs/cli.sh BIN >docs/cli.md"
+
 echo "-- no cluster"
 expect 1 raia status
 says 'raia up -f'

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "cli/manifest.h"
+#include "cli/manifest_fields.h"
 
 static struct manifest *parse(const char *text)
 {
@@ -286,4 +288,37 @@ Test(manifest, no_memory, .timeout = 60)
                   e.text);
     }
     cr_assert_gt(failures, 10);
+}
+
+/* The section of the documentation that begins with this heading. */
+static char *section(const char *text, const char *heading)
+{
+    const char *at = strstr(text, heading);
+    cr_assert_not_null(at, "%s", heading);
+    const char *end = strstr(at + 3, "\n## ");
+    return mem_strndup(at, end ? (size_t)(end - at) : strlen(at));
+}
+
+/* docs/manifests.md has a line for every field, which tells whether it is honoured. */
+Test(manifest, documented)
+{
+    static const struct {
+        const char *heading;
+        const struct manifest_field *fields;
+    } sections[] = {{"## RayCluster: spec", manifest_cluster_fields},
+                    {"## headGroupSpec", manifest_head_fields},
+                    {"## workerGroupSpecs[]", manifest_worker_fields},
+                    {"## RayJob: spec", manifest_job_fields}};
+    char *text = NULL;
+    cr_assert(io_read_file(RAIA_DOCS "/manifests.md", 1 << 20, &text, NULL, NULL) == 0);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        char *part = section(text, sections[i].heading);
+        for (const struct manifest_field *f = sections[i].fields; f->name; f++) {
+            char line[128];
+            snprintf(line, sizeof line, "\n| `%s` | %s", f->name, f->used ? "honoured" : "ignored");
+            cr_assert(strstr(part, line), "%s: no line '%s'", sections[i].heading, line + 1);
+        }
+        mem_free(part);
+    }
+    mem_free(text);
 }

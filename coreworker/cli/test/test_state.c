@@ -149,11 +149,12 @@ static pid_t hold(const char *name)
 
 static void publish(const char *name, int port)
 {
+    struct state_address a = {"127.0.0.1", port, "127.0.0.1", port + 1};
     struct raia_error e = {0};
     char *dir = NULL;
     cr_assert(state_dir(name, &dir, &e) == 0);
     cr_assert(state_make_secrets(dir, "127.0.0.1", &e) == 0, "%s", e.text);
-    cr_assert(state_publish(dir, name, "127.0.0.1", port, port + 1, &e) == 0, "%s", e.text);
+    cr_assert(state_publish(dir, name, &a, &e) == 0, "%s", e.text);
     mem_free(dir);
 }
 
