@@ -24,13 +24,11 @@ int plan_add_node(struct json *nodes, const struct manifest_group *g, const char
                   const char *dir, int port, int dashboard_port)
 {
     struct json *node = json_new_object(), *argv = json_new_array();
-    int r = node && argv ? json_append(nodes, node) : -RAIA_ERR_NOMEM;
-    if (r < 0) {
-        json_free(node);
+    int r = json_append(nodes, node); /* takes it in any case, as json_set does */
+    if (r < 0)
         json_free(argv);
-        return r;
-    }
-    r = json_set(node, "argv", argv); /* takes argv in any case */
+    else
+        r = json_set(node, "argv", argv);
     if (r == 0)
         r = json_set_str(node, "name", name);
     if (r == 0)
@@ -68,7 +66,7 @@ int plan_make(const struct manifest_cluster *c, const char *dir, int port, int d
 {
     _cleanup_(json_freep) struct json *plan = json_new_object();
     struct json *nodes = json_new_array();
-    int r = plan && nodes ? json_set(plan, "nodes", nodes) : -RAIA_ERR_NOMEM;
+    int r = json_set(plan, "nodes", nodes); /* takes it in any case */
     if (r == 0)
         r = json_set_str(plan, "cluster", c->name);
     for (size_t i = 0; r == 0 && i < c->ngroups; i++) {

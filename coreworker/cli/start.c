@@ -140,7 +140,7 @@ static int make_plan(const struct options *o, const char *node, const char *dir,
 {
     _cleanup_(json_freep) struct json *plan = json_new_object();
     struct json *nodes = json_new_array();
-    int r = plan && nodes ? json_set(plan, "nodes", nodes) : -RAIA_ERR_NOMEM;
+    int r = json_set(plan, "nodes", nodes); /* takes it in any case */
     if (r == 0)
         r = json_set_bool(plan, "start", true); /* `raia stop` ends it */
     if (r == 0)
