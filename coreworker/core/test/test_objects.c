@@ -1,0 +1,339 @@
+/*
+ * Objects and borrowers: several processes in one, whose messages are delivered in order between
+ * each two and in any order else, while references are made, sent on, released, and processes die.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/prng.h"
+#include "core/object.h"
+
+#define PROCESSES 4
+#define QUEUE     4096
+#define HELD      8
+
+struct letter {
+    enum wire_type type; /* WIRE_VALUE: a reference on its way */
+    struct wire_object m;
+};
+
+struct queue {
+    struct letter letters[QUEUE];
+    unsigned head, tail;
+};
+
+struct node {
+    struct world *w;
+    unsigned i;
+    bool dead;
+    struct pool pool;
+    struct objects t;
+    raia_ref *held[HELD]; /* handles */
+    uint64_t counter;
+    unsigned stored_freed;
+};
+
+struct world {
+    struct node nodes[PROCESSES];
+    struct queue queues[PROCESSES][PROCESSES]; /* from, to */
+    bool death;                                /* a process has died */
+};
+
+static unsigned index_of(const struct process *p)
+{
+    return p->address.worker[0] - 1u;
+}
+
+static void post(struct node *from, unsigned to, enum wire_type type, const struct wire_object *m)
+{
+    struct queue *q = &from->w->queues[from->i][to];
+
+    if (from->dead || from->w->nodes[to].dead)
+        return;
+    cr_assert_lt(q->tail - q->head, QUEUE);
+    q->letters[q->tail++ % QUEUE] = (struct letter){.type = type, .m = *m};
+}
+
+static void on_ready(void *ctx, struct raia_ref *o, struct dep *d)
+{
+    struct node *n = ctx;
+    struct wire_object m = {.count = 1};
+
+    /* Registered: whoever forwarded it may let go. */
+    cr_assert_eq(d->kind, DEP_REGISTERED);
+    object_name(&n->t, o, &m.ref);
+    post(n, index_of(d->who), WIRE_REF_DONE, &m);
+}
+
+static void on_wake(void *ctx, struct raia_ref *o)
+{
+    (void)ctx;
+    (void)o;
+}
+
+static void on_send(void *ctx, struct process *to, enum wire_type type, const struct wire_object *m)
+{
+    post(ctx, index_of(to), type, m);
+}
+
+static void on_free_stored(void *ctx, struct raia_ref *o)
+{
+    (void)o;
+    ((struct node *)ctx)->stored_freed++;
+}
+
+static void on_unpin(void *ctx, struct raia_ref *o)
+{
+    (void)ctx;
+    (void)o;
+}
+
+static const struct objects_ops ops = {.ready = on_ready,
+                                       .wake = on_wake,
+                                       .send = on_send,
+                                       .free_stored = on_free_stored,
+                                       .unpin = on_unpin,
+                                       .actor_out = on_unpin};
+
+static struct record_address address_of(unsigned i)
+{
+    struct record_address a = {.node = {1}};
+
+    a.worker[0] = (uint8_t)(i + 1);
+    return a;
+}
+
+static void world_init(struct world *w)
+{
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        struct node *n = &w->nodes[i];
+        struct record_address self = address_of(i);
+
+        n->w = w;
+        n->i = i;
+        objects_init(&n->t, &n->pool, &self, &ops, n);
+    }
+}
+
+static struct process *process_of(struct node *n, unsigned i)
+{
+    struct record_address a = address_of(i);
+
+    return objects_process(&n->t, &a);
+}
+
+static raia_ref **free_slot(struct node *n)
+{
+    for (unsigned i = 0; i < HELD; i++)
+        if (!n->held[i])
+            return &n->held[i];
+    return NULL;
+}
+
+/* A reference that arrives becomes a handle, or is dropped at once. */
+static void arrive(struct node *n, unsigned from, const struct wire_ref *r)
+{
+    raia_ref *o = objects_receive(&n->t, r, process_of(n, from), true), **slot = free_slot(n);
+
+    cr_assert_not_null(o);
+    if (slot) {
+        o->handles++;
+        *slot = o;
+    }
+    object_unhold(&n->t, o);
+}
+
+static bool deliver(struct world *w, unsigned from, unsigned to)
+{
+    struct queue *q = &w->queues[from][to];
+    struct node *n = &w->nodes[to];
+    struct letter *l;
+
+    if (q->head == q->tail || n->dead)
+        return false;
+    l = &q->letters[q->head++ % QUEUE];
+    if (l->type == WIRE_VALUE)
+        arrive(n, from, &l->m.ref);
+    else
+        objects_message(&n->t, process_of(n, from), l->type, &l->m);
+    return true;
+}
+
+static void make(struct node *n)
+{
+    raia_ref **slot = free_slot(n), *o;
+
+    if (!slot)
+        return;
+    o = object_new(&n->t, ++n->counter, 0);
+    o->handles = 1;
+    object_set_value(&n->t, o, blob_new(&n->t, RAIA_RAW, 4, 0));
+    *slot = o;
+}
+
+static void send_on(struct node *n, raia_ref *o, unsigned to)
+{
+    struct wire_object m = {.count = 1};
+
+    if (to == n->i || n->w->nodes[to].dead)
+        return;
+    cr_assert_eq(object_export(&n->t, o, process_of(n, to), true, &m.ref), 0);
+    post(n, to, WIRE_VALUE, &m);
+}
+
+static void release(struct node *n, unsigned slot)
+{
+    object_release(&n->t, n->held[slot]);
+    n->held[slot] = NULL;
+}
+
+/* A handle to something whose owner lives and never freed it must find it there. */
+static void check(struct world *w)
+{
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        struct node *n = &w->nodes[i];
+
+        for (unsigned k = 0; k < HELD && !n->dead; k++) {
+            raia_ref *o = n->held[k];
+            unsigned owner = o && o->owner ? index_of(o->owner) : 0;
+
+            if (!o || !o->owner || o->state == OBJECT_HERE || w->nodes[owner].dead)
+                continue;
+            /* Who passed it on may have died before the owner counted us: then it may be gone, and
+             * we shall be told. */
+            if (w->death && o->flags & OBJECT_BORROWING)
+                continue;
+            cr_assert_not_null(
+                objects_find(&w->nodes[owner].t, o->owner->address.worker, o->counter, o->index),
+                "freed while process %u holds it", i);
+        }
+    }
+}
+
+static void die(struct world *w, unsigned i)
+{
+    struct raia_error e;
+
+    err_set(&e, RAIA_ERR_WORKER_CRASHED, "killed");
+    w->nodes[i].dead = true;
+    w->death = true;
+    for (unsigned k = 0; k < PROCESSES; k++) {
+        /* What it had sent still comes; then its death. */
+        while (deliver(w, i, k))
+            ;
+        w->queues[k][i].head = w->queues[k][i].tail;
+        if (k != i && !w->nodes[k].dead)
+            objects_process_died(&w->nodes[k].t, process_of(&w->nodes[k], i), &e);
+    }
+}
+
+static void settle(struct world *w)
+{
+    bool any = true;
+
+    while (any) {
+        any = false;
+        for (unsigned f = 0; f < PROCESSES; f++)
+            for (unsigned t = 0; t < PROCESSES; t++)
+                any |= deliver(w, f, t);
+    }
+}
+
+static void run(uint64_t seed, bool deaths)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct prng p;
+
+    prng_seed(&p, seed);
+    world_init(w);
+    for (unsigned step = 0; step < 1500; step++) {
+        struct node *n = &w->nodes[prng_below(&p, PROCESSES)];
+        unsigned slot = (unsigned)prng_below(&p, HELD), to = (unsigned)prng_below(&p, PROCESSES);
+
+        switch (n->dead ? 9 : prng_below(&p, 9)) {
+        case 0:
+            make(n);
+            break;
+        case 1:
+        case 2:
+            if (n->held[slot])
+                send_on(n, n->held[slot], to);
+            break;
+        case 3:
+            if (n->held[slot])
+                release(n, slot);
+            break;
+        default:
+            deliver(w, (unsigned)prng_below(&p, PROCESSES), to);
+        }
+        if (deaths && step == 1000)
+            die(w, (unsigned)prng_below(&p, PROCESSES));
+        check(w);
+    }
+    settle(w);
+    check(w);
+    for (unsigned i = 0; i < PROCESSES; i++)
+        for (unsigned k = 0; k < HELD; k++)
+            if (w->nodes[i].held[k] && !w->nodes[i].dead)
+                release(&w->nodes[i], k);
+    settle(w);
+    for (unsigned i = 0; i < PROCESSES; i++)
+        if (!w->nodes[i].dead)
+            cr_assert_eq(w->nodes[i].t.count, 0, "seed %lu: process %u keeps %lu objects",
+                         (unsigned long)seed, i, (unsigned long)w->nodes[i].t.count);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        for (unsigned k = 0; k < HELD; k++)
+            if (w->nodes[i].held[k] && w->nodes[i].dead)
+                release(&w->nodes[i], k);
+        objects_fini(&w->nodes[i].t);
+        pool_fini(&w->nodes[i].pool);
+    }
+    free(w);
+}
+
+/* Nothing is freed while anybody holds it, and everything is freed when nobody does. */
+Test(objects, borrowing)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++)
+        run(seed, false);
+}
+
+/* The same when a process dies in the middle. */
+Test(objects, borrowing_with_deaths)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++)
+        run(seed, true);
+}
+
+/* Values inside values are freed without recursion, however deep. */
+Test(objects, deep_chain)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct node *n = &w->nodes[0];
+    raia_ref *o = NULL;
+
+    world_init(w);
+    for (int i = 0; i < 200000; i++) {
+        raia_ref *next = object_new(&n->t, ++n->counter, 0);
+        struct blob *b = blob_new(&n->t, RAIA_RAW, 0, o ? 1 : 0);
+
+        next->handles = 1;
+        if (o) {
+            b->inner[0] = o;
+            object_hold(o);
+            object_release(&n->t, o);
+        }
+        object_set_value(&n->t, next, b);
+        o = next;
+    }
+    cr_assert_eq(n->t.count, 200000);
+    object_release(&n->t, o);
+    cr_assert_eq(n->t.count, 0);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        objects_fini(&w->nodes[i].t);
+        pool_fini(&w->nodes[i].pool);
+    }
+    free(w);
+}
