@@ -9,13 +9,14 @@
 #include "base/fd.h"
 #include "lib/runtime.h"
 
-#define TICK_BUSY_MS 2                    /* while tasks are under way */
-#define TICK_IDLE_MS 50                   /* while leases linger */
+#define TICK_BUSY_MS 2                    /* while tasks are under way, or leases linger */
+#define TICK_IDLE_MS 50                   /* soon after */
 #define LINGER_NS    (2 * CLOCK_NS_PER_S) /* without work, before it sleeps for good */
 
 static bool under_way(const struct runtime *rt)
 {
-    return rt->tasks > 0 || !list_empty(&rt->questions) || rt->next_tick != CLOCK_NEVER;
+    return rt->tasks > 0 || rt->submitter.leases_end > 0 || !list_empty(&rt->questions) ||
+           rt->next_tick != CLOCK_NEVER;
 }
 
 /* Looks after the rings if nobody else does; true if there is work under way. */
@@ -27,11 +28,12 @@ static bool look(struct runtime *rt, bool urgent)
         pthread_mutex_lock(&rt->token);
     else if (pthread_mutex_trylock(&rt->token) != 0)
         return true;
-    rt->now = clock_now_ns();
+    rt->now = rt->submitter.now = clock_now_ns();
     if (rt->raylet && !rt->dead && !rt->closing) {
         if (!rt->poller)
             rt_drain(rt);
-        if (rt->now >= rt->next_tick)
+        /* Leases: slow workers are stolen from, idle ones go back. */
+        if (rt->now >= rt->next_tick || rt->submitter.leases_end > 0)
             rt_tick(rt, rt->now);
     }
     work = under_way(rt);

@@ -59,7 +59,7 @@ int rt_wait(struct runtime *rt, struct waiter *w, int64_t deadline)
     pthread_mutex_lock(&rt->token);
     rt->poller = false;
     rt->inside--;
-    rt->now = clock_now_ns();
+    rt->now = rt->submitter.now = clock_now_ns();
     if (!rt->dead)
         rt_drain(rt);
     if (rt->now >= rt->next_tick)
