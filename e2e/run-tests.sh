@@ -54,6 +54,7 @@ run() { # title folder ctest-arguments...
 
 which=${*:-release asan tsan}
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:halt_on_error=1
+export LSAN_OPTIONS=suppressions=$PWD/e2e/lsan.supp:print_suppressions=0
 export TSAN_OPTIONS=ignore_noninstrumented_modules=1:report_thread_leaks=0:halt_on_error=1
 for w in $which; do
     case $w in
