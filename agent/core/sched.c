@@ -21,7 +21,7 @@ void sched_config_default(struct sched_config *c, const struct res_set *total)
                  .idle_ms = 1000,
                  .start_ms = 60000},
         .total = *total,
-        .reclaim_ns = INT64_C(100000000),
+        .reclaim_ns = INT64_C(5000000),
         .infeasible_ns = INT64_C(1000000000),
     };
 }

@@ -210,6 +210,7 @@ static struct sched *node(struct seen *seen, int64_t n)
 
     sched_config_default(&c, &total);
     memcpy(c.node, here, 16);
+    c.reclaim_ns = 100 * MS;
     s = sched_new(&c, &ops, seen);
     cr_assert_not_null(s);
     return s;
