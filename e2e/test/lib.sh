@@ -70,3 +70,27 @@ EOF2
 
 # The processes of this test's clusters: their pids.
 pids() { leftovers | cut -d ' ' -f 1; }
+
+# Every resource of the N nodes is free: all_free N
+all_free() {
+    raia status --format json 2>/dev/null | python3 -c '
+import json, sys
+nodes = [n for n in json.load(sys.stdin)["nodes"] if n["state"] == "ALIVE"]
+sys.exit(not (len(nodes) == int(sys.argv[1]) and all(n["resources_available"] == n["resources_total"] for n in nodes)))' "$1"
+}
+
+# The object stores of all nodes hold nothing.
+store_empty() {
+    raia status --format json 2>/dev/null | python3 -c '
+import json, sys
+nodes = [n for n in json.load(sys.stdin)["nodes"] if n["state"] == "ALIVE"]
+sys.exit(not nodes or any(n["object_store_used"] for n in nodes))'
+}
+
+# Fails if a sanitizer reported anything in the files of these folders.
+sanitized() {
+    local found
+    found=$(grep -rlE 'ERROR: [A-Za-z]+Sanitizer|runtime error: ' "$@" 2>/dev/null) || return 0
+    cat $found >&2
+    fail "a sanitizer's report in $found"
+}
