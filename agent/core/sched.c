@@ -495,6 +495,11 @@ int64_t sched_tick(struct sched *s, int64_t now)
 
 /* ---- views */
 
+void sched_report_changed(struct sched *s)
+{
+    s->ledger.version++;
+}
+
 const struct ledger *sched_ledger(const struct sched *s)
 {
     return &s->ledger;

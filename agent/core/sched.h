@@ -161,6 +161,8 @@ void sched_lost(struct sched *s, int64_t now, int node, uint64_t lease, int stat
 int64_t sched_tick(struct sched *s, int64_t now);
 
 const struct ledger *sched_ledger(const struct sched *s);
+/* What is reported along with the resources has changed: the report gets a version of its own. */
+void sched_report_changed(struct sched *s);
 const struct pool *sched_pool(const struct sched *s);
 /* The lease of a worker: 0 if none. */
 uint64_t sched_worker_lease(struct sched *s, uint64_t worker);

@@ -26,8 +26,8 @@ struct gcs {
     struct loop_timer report;  /* the next resource report */
     uint64_t reported_version; /* of the ledger */
     uint64_t reported_waiting; /* what waited then: a digest */
-    uint64_t report_number;
-    uint64_t reported_ms; /* when */
+    uint64_t reported_used;    /* bytes of the store in use, as told */
+    uint64_t reported_ms;      /* when */
 };
 
 int gcs_resources(struct raylet *r, const struct res_set *set, Raia__Resource ***ret_list);

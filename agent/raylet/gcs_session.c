@@ -272,7 +272,10 @@ static void on_report(struct loop_timer *t)
     sched_waiting(r->sched, add_demand, &d);
     ledger_available(l, &available);
     objects_stats(r, &store);
-    if (g->session && (l->version != g->reported_version || d.digest != g->reported_waiting) &&
+    if (l->version == g->reported_version &&
+        (d.digest != g->reported_waiting || store.used != g->reported_used))
+        sched_report_changed(r->sched);
+    if (g->session && l->version != g->reported_version &&
         gcs_resources(r, &l->total, &total) == 0 && gcs_resources(r, &available, &left) == 0) {
         m.node_id = (ProtobufCBinaryData){16, r->node.bytes};
         m.version = l->version;
@@ -290,6 +293,7 @@ static void on_report(struct loop_timer *t)
         gcs_session_send(r, &up);
         g->reported_version = l->version;
         g->reported_waiting = d.digest;
+        g->reported_used = store.used;
         g->reported_ms = loop_now_ms(r->loop);
     }
     for (size_t i = 0; i < d.n; i++) {

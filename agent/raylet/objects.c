@@ -10,14 +10,22 @@
 #include "raylet/raylet.h"
 #include "store/store.h"
 
+#define REPORT_MS 500 /* the GCS learns within this of memory taken or given back */
+
 struct objects {
     struct raylet *r;
     struct store *store;
     struct store_host host;
     struct loop_timer tick;
+    struct loop_timer report;
 };
 
 static void on_tick(struct loop_timer *t);
+
+static void on_report(struct loop_timer *t)
+{
+    gcs_report(LOOP_OF(t, struct objects, report)->r);
+}
 
 /* After each call: when does it want to be called again? */
 static void again(struct raylet *r)
@@ -25,6 +33,8 @@ static void again(struct raylet *r)
     struct objects *o = r->objects;
     int64_t now = raylet_now(r), due = store_next_deadline(o->store);
 
+    if (!loop_timer_active(&o->report))
+        loop_timer_start(r->loop, &o->report, REPORT_MS, 0, on_report);
     if (due == CLOCK_NEVER)
         loop_timer_stop(&o->tick);
     else
@@ -104,6 +114,7 @@ void objects_free(struct raylet *r)
     if (!o)
         return;
     loop_timer_stop(&o->tick);
+    loop_timer_stop(&o->report);
     store_free(o->store);
     mem_free(o);
     r->objects = NULL;

@@ -126,10 +126,16 @@ raia_actor *raia_actor_dup(raia_actor *a)
 {
     struct runtime *rt = rt_enter_release();
 
-    if (!rt)
+    if (!rt) {
+        api_forked();
         return NULL;
-    if (a && a->magic == ACTOR_MAGIC)
+    }
+    if (a && a->magic == ACTOR_MAGIC && a->handles) {
         a->handles++;
+    } else {
+        last_set(RAIA_ERR_INVALID, "dup: the actor handle is NULL or was released");
+        a = NULL;
+    }
     rt_leave(rt);
     return a;
 }

@@ -8,6 +8,8 @@
 /* The reference is one, and of this session; else INVALID or SHUTDOWN, as the last error. */
 int api_check_ref(struct runtime *rt, const raia_ref *r);
 int api_check_actor(const raia_actor *a);
+/* Says so, as the last error; returns -FORKED. */
+int api_forked(void);
 /* ms from now, as a deadline. */
 int64_t api_deadline(int64_t timeout_ms);
 /* A view of an object that is ready and here; fails with the object's own error. */

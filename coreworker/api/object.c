@@ -16,6 +16,12 @@ int api_check_ref(struct runtime *rt, const raia_ref *r)
     return 0;
 }
 
+int api_forked(void)
+{
+    return last_set(RAIA_ERR_FORKED, "this process is a forked child of one that uses Raia: "
+                                     "only exec or _exit from here");
+}
+
 int64_t api_deadline(int64_t timeout_ms)
 {
     return timeout_ms == 0 ? 0 : clock_deadline_ms(timeout_ms);
@@ -48,12 +54,16 @@ raia_ref *raia_ref_dup(raia_ref *r)
 {
     struct runtime *rt = rt_enter_release();
 
-    if (!rt)
+    if (!rt) {
+        api_forked();
         return NULL;
-    if (r && r->magic == OBJECT_MAGIC)
+    }
+    if (r && r->magic == OBJECT_MAGIC && r->handles) {
         r->handles++;
-    else
+    } else {
+        last_set(RAIA_ERR_INVALID, "dup: the reference is NULL or was released");
         r = NULL;
+    }
     rt_leave(rt);
     return r;
 }
@@ -356,7 +366,10 @@ raia_buffer *raia_create(size_t size)
 
 void *raia_buffer_data(raia_buffer *b)
 {
-    return b && b->magic == BUFFER_MAGIC ? b->base + STORED_HEAD : NULL;
+    if (b && b->magic == BUFFER_MAGIC)
+        return b->base + STORED_HEAD;
+    last_set(RAIA_ERR_INVALID, "the buffer is NULL or was sealed");
+    return NULL;
 }
 
 size_t raia_buffer_size(const raia_buffer *b)
@@ -382,6 +395,11 @@ raia_ref *raia_seal(raia_buffer *b, uint32_t format)
         return NULL;
     }
     rt = rt_enter();
+    if (rt && b->object->epoch != rt->objects.epoch) {
+        rt_leave(rt);
+        rt = NULL;
+        last_set(RAIA_ERR_SHUTDOWN, "the buffer is of a session that has been shut down");
+    }
     if (!rt) {
         raia_buffer_abort(b);
         return NULL;

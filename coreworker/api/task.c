@@ -3,14 +3,29 @@
 
 #include "api/api.h"
 
+/* Workers are the program as it was at raia_init: what comes later they would not know. */
+static int registration(const char *name, raia_fn *fn, bool is_class, void (*destructor)(void *))
+{
+    struct runtime *rt = rt_enter_release();
+    int r;
+
+    if (!rt)
+        return api_forked();
+    r = rt->raylet ? last_set(RAIA_ERR_STATE, "register '%s': before raia_init only",
+                              name ? name : "(null)")
+                   : function_register(name, fn, is_class, destructor);
+    rt_leave(rt);
+    return r;
+}
+
 int raia_register(const char *name, raia_fn *fn)
 {
-    return function_register(name, fn, false, NULL);
+    return registration(name, fn, false, NULL);
 }
 
 int raia_register_class(const char *name, raia_fn *constructor, void (*destructor)(void *self))
 {
-    return function_register(name, constructor, true, destructor);
+    return registration(name, constructor, true, destructor);
 }
 
 static raia_ref *submit(struct function *f, const struct raia_options *options,

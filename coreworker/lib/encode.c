@@ -4,6 +4,8 @@
 #include "core/msgpack.h"
 #include "lib/runtime.h"
 
+#define REFS_MAX (16u << 20) /* references inside one value */
+
 static int flatten_scalar(const struct raia_value *v, struct flat *f)
 {
     f->format = RAIA_MSGPACK;
@@ -36,8 +38,11 @@ static int flatten_scalar(const struct raia_value *v, struct flat *f)
     }
 }
 
-static int check_ref(const raia_ref *r)
+static int check_ref(const struct runtime *rt, const raia_ref *r)
 {
+    if (r && r->magic == OBJECT_MAGIC && r->epoch != rt->objects.epoch)
+        return last_set(RAIA_ERR_SHUTDOWN,
+                        "a value has a reference of a session that has been shut down");
     if (!r || r->magic != OBJECT_MAGIC)
         return last_set(RAIA_ERR_INVALID, "a value has a reference that is NULL or was released: "
                                           "did the call that made it fail?");
@@ -46,11 +51,13 @@ static int check_ref(const raia_ref *r)
 
 int value_flatten(struct runtime *rt, const struct raia_value *v, struct flat *f)
 {
-    (void)rt;
+    if (v->refs_count > REFS_MAX)
+        return last_set(RAIA_ERR_LIMIT, "a value of %zu references: at most %u", v->refs_count,
+                        REFS_MAX);
     *f = (struct flat){.refs = v->refs, .nrefs = v->refs_count};
     for (size_t i = 0; i < v->refs_count; i++)
-        if (check_ref(v->refs[i]) < 0)
-            return -RAIA_ERR_INVALID;
+        if (check_ref(rt, v->refs[i]) < 0)
+            return -raia_last_error()->code;
     switch (v->kind) {
     case RAIA_KIND_BYTES__:
         if ((v->size && !v->u.data) || v->format >= RAIA_ERROR_FORMAT)
@@ -62,11 +69,14 @@ int value_flatten(struct runtime *rt, const struct raia_value *v, struct flat *f
         return 0;
     case RAIA_KIND_REF__:
         f->held = v->u.ref;
-        return check_ref(v->u.ref);
+        return check_ref(rt, v->u.ref);
     case RAIA_KIND_ACTOR__:
         if (!v->u.actor || v->u.actor->magic != ACTOR_MAGIC)
             return last_set(RAIA_ERR_INVALID, "a value has an actor handle that is NULL or was "
                                               "released");
+        if (v->u.actor->gone)
+            return last_set(RAIA_ERR_SHUTDOWN,
+                            "a value has an actor handle of a session that was shut down");
         actor_pack(v->u.actor, f->actor);
         f->format = RAIA_PRIVATE;
         f->body = f->actor;
@@ -149,10 +159,12 @@ int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o)
     if (r == -RAIA_ERR_EXISTS)
         return object_set_stored(&rt->objects, o, stored_bytes(size, f->nrefs), rt->self.node,
                                  inner, (uint32_t)f->nrefs);
-    /* The bytes may be many: they are written without the token. */
+    /* The bytes may be many: they are written without the token. The segment must stay. */
+    rt->inside++;
     pthread_mutex_unlock(&rt->token);
     flat_write(f, base + STORED_HEAD);
     pthread_mutex_lock(&rt->token);
+    rt->inside--;
     return store_seal(rt, o, stored_bytes(size, f->nrefs), inner, (uint32_t)f->nrefs);
 }
 

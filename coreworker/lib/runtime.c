@@ -14,9 +14,11 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void in_child(void)
 {
-    /* Only if there was something to be torn from its process. */
-    if (the_one.socket > 0)
+    /* Only if there was something to be torn from its process, or another thread was at it. */
+    if (pthread_mutex_trylock(&the_one.token) != 0 || the_one.socket > 0)
         atomic_store(&forked, true);
+    else
+        pthread_mutex_unlock(&the_one.token);
 }
 
 static void watch_fork(void)

@@ -134,7 +134,8 @@ int task_encode(struct runtime *rt, struct task *t, const struct raia_value *arg
     int r = 0;
 
     if (count > WIRE_ENTRIES_MAX || (count && !args))
-        return last_set(RAIA_ERR_INVALID, "%zu arguments: at most %u", count, WIRE_ENTRIES_MAX);
+        return last_set(RAIA_ERR_INVALID, "%zu arguments, at NULL or too many: at most %u", count,
+                        WIRE_ENTRIES_MAX);
     if (count > FLATS) {
         flats = mem_calloc(count, sizeof(*flats));
         made = mem_calloc(count, sizeof(raia_ref *));
@@ -356,6 +357,8 @@ static int task_options(struct runtime *rt, struct task *t, raia_actor *actor,
     }
     if (actor)
         return 0;
+    if (o->strategy != RAIA_SCHEDULE_DEFAULT && o->strategy != RAIA_SCHEDULE_SPREAD)
+        return last_set(RAIA_ERR_INVALID, "strategy %d: there is no such", (int)o->strategy);
     /* What most tasks ask for needs no search. */
     if (o->num_cpus == 0 && o->resource_count == 0 && o->strategy == RAIA_SCHEDULE_DEFAULT &&
         rt->default_class) {

@@ -3,7 +3,6 @@
  * text, and nothing crashes, hangs or leaks (leaks are the sanitizer's to find, or the node's: the
  * script looks whether its store is empty afterwards).
  *
- *     misuse        on the cluster of RAIA_ADDRESS
  */
 #include <raia/raia.h>
 #include <pthread.h>
@@ -397,7 +396,7 @@ static void bad_actors(void)
     NO_POINTER(RAIA_ERR_INVALID, raia_actor_find(NULL, NULL));
     NO_POINTER(RAIA_ERR_INVALID, raia_actor_find("", NULL));
     NO_POINTER(RAIA_ERR_NOT_FOUND, raia_actor_find("nobody", NULL));
-    NO_POINTER(RAIA_ERR_NOT_FOUND, raia_actor_find(longest, longest));
+    NO_POINTER(RAIA_ERR_INVALID, raia_actor_find(longest, longest));
     REFUSED(RAIA_ERR_INVALID, raia_actor_kill(NULL, false));
     REFUSED(RAIA_ERR_INVALID, raia_actor_wait(NULL, 0));
     r = raia_actor_call_named(a, NULL, "no_such_method", NULL, 0);
@@ -683,6 +682,10 @@ int main(void)
         return raia_perror("init");
     fprintf(stderr, "driver\n");
     driver();
+    raia_release(raia_put(raia_int(1)));
+    HOLDS(raia_initialized() && raia_kv_del(NULL, "x") == 0); /* the session stands all that */
+    if (failures)
+        return 1;
     fprintf(stderr, "forked\n");
     forked();
     fprintf(stderr, "after shutdown\n");
