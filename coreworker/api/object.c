@@ -288,6 +288,8 @@ static int wait_some(struct runtime *rt, raia_ref *const *refs, size_t count, si
         rt_drain(rt);
         n = count_ready(rt, refs, count, enough);
     }
+    if (n >= enough)
+        return 0;
     waiter_init(&w, NULL);
     for (size_t i = 0; i < count; i++)
         object_hold(refs[i]);

@@ -206,6 +206,7 @@ def main():
     if args.quick:
         args.rounds, args.inner, args.seconds = 1, 2, 0.02
     results, queued, idle = report.Results(), None, None
+    load = os.getloadavg()[0]
     env = environment.Environment(os.path.join(args.build, "bench-env"))
     folder = tempfile.mkdtemp(prefix="raia-bench-", dir="/tmp")
 
@@ -237,7 +238,7 @@ def main():
         versions["ray"] = environment.RAY_VERSION
     about = (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Linux {machine['kernel']}; "
              f"{versions['raia']}" + (f", Ray {versions['ray']} (Python {machine['python']})" if "ray" in versions else "")
-             + f"; {time.strftime('%Y-%m-%d')}. Medians of {args.rounds} interleaved rounds, each the mean of {args.inner} x {args.seconds:g} s.")
+             + f"; {time.strftime('%Y-%m-%d')}. Medians of {args.rounds} interleaved rounds, each the mean of {args.inner} x {args.seconds:g} s; load average of the machine before: {load:.1f}.")
     print(about + "\n\n" + report.table(results, queued, idle))
     with open(os.path.join(args.build, "bench.json"), "w") as f:
         json.dump({"machine": machine, "versions": versions, "rates": results.rates, "queued": queued, "idle": idle,
