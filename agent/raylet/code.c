@@ -326,7 +326,7 @@ static int get_finish(struct code_op *o)
     crypto_hex(digest, sizeof digest, hex);
     if (strcmp(hex, o->sha256))
         return err_set(&o->error, RAIA_ERR_PROTOCOL,
-                       "the executable that the control store sent has another hash");
+                       "the package that the control store sent has another hash");
     if (fchmod(o->fd, 0500) < 0)
         return err_errno(&o->error, errno, "set the mode of %s", o->tmp);
     close(STEAL_FD(o->fd)); /* it cannot be run while it is open for writing */
@@ -355,10 +355,10 @@ static void get_closed(void *arg, struct rpc_stream *st, const struct raia_error
     }
     if (err) {
         o->error = *err;
-        err_wrap(&o->error, "get the job's executable");
+        err_wrap(&o->error, "get a package");
     } else {
         err_set(&o->error, RAIA_ERR_NOT_FOUND,
-                "the control store does not have the job's executable (%s)", o->sha256);
+                "the control store does not have the package %s", o->sha256);
     }
     op_end(o, -o->error.code);
 }

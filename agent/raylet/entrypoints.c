@@ -4,14 +4,16 @@
  */
 #define LOG_MODULE "raylet.entrypoints"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/io.h"
 #include "base/log.h"
-#include "json/json.h"
 #include "raylet/raylet.h"
 
 #define STOP_GRACE_MS 3000
@@ -95,24 +97,16 @@ static void fail(struct raylet *r, struct entrypoint *p, const struct raia_error
     gcs_entrypoint(r, p);
 }
 
-/* RAIA_JOB_CONFIG_JSON: what raia_init finds of the submission's own. mem_free. */
-static char *job_config(const Raia__Gcs__StartEntrypoint *m)
+/* The first line of its log says which keys of its runtime_env mean nothing here. */
+static void warn_ignored(const char *log, const char *keys)
 {
-    _cleanup_(json_freep) struct json *root = json_new_object();
-    struct json *env = json_new_object(), *vars = json_new_object(), *metadata = NULL;
-    const Raia__RuntimeEnv *given = m->runtime_env;
-    size_t len;
+    _cleanup_(mem_freep) char *line =
+        mem_printf("raia: ignored in runtime_env (Raia does not install software): %s\n", keys);
+    _cleanup_(fd_closep) int fd =
+        open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-    for (size_t i = 0; given && i < given->n_env_vars; i++)
-        json_set_str(vars, given->env_vars[i]->name, given->env_vars[i]->value);
-    json_set(env, "env_vars", vars);
-    if (given && *given->working_dir)
-        json_set_str(env, "working_dir", given->working_dir);
-    json_set(root, "runtime_env", env);
-    if (*m->metadata_json)
-        (void)json_parse(m->metadata_json, strlen(m->metadata_json), NULL, &metadata, NULL);
-    json_set(root, "metadata", metadata ? metadata : json_new_object());
-    return json_print(root, JSON_COMPACT, &len);
+    if (line && fd >= 0)
+        (void)io_write_full(fd, line, strlen(line));
 }
 
 /* The folder that it runs in: a local one, or the session folder. */
@@ -153,19 +147,17 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
     _cleanup_(mem_freep) char *address = mem_printf("unix:%s", r->socket_path);
     _cleanup_(mem_freep) char *log =
         mem_printf("%s/logs/job-driver-%s.log", r->config.session_dir, p->submission);
-    _cleanup_(mem_freep) char *config = job_config(m);
+    _cleanup_(mem_freep) char *config = runtime_env_print(env, m->metadata_json);
     int got = dir ? 0 : working_dir(r, env, &dir, e);
 
     if (got < 0)
         return got;
     if (given > ENV_MAX)
         return err_set(e, RAIA_ERR_RUNTIME_ENV, "more than %d environment variables", ENV_MAX);
-    if (env && *env->unsupported)
-        return err_set(e, RAIA_ERR_RUNTIME_ENV,
-                       "the runtime environment has keys that are not supported: %s",
-                       env->unsupported);
     if (!var || !list || !address || !log || !config)
         return err_set(e, RAIA_ERR_NOMEM, "start an entrypoint");
+    if (env && *env->unsupported)
+        warn_ignored(log, env->unsupported);
     const char *const ours[][2] = {{"RAIA_ADDRESS", address},
                                    {"RAIA_API_SERVER", r->config.api_server},
                                    {"RAIA_SUBMISSION_ID", p->submission},
@@ -256,7 +248,8 @@ void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
     struct raia_error e = {0};
 
     if (p) { /* said again after a break */
-        gcs_entrypoint(r, p);
+        if (!p->waiting)
+            gcs_entrypoint(r, p);
         return;
     }
     p = add(r, r->next_entrypoint++, m->submission_id, m->attempt);

@@ -132,9 +132,12 @@ static void send_hello(struct raylet *r)
         if (j->driver)
             drivers[m.n_driver_jobs++] = (ProtobufCBinaryData){4, j->id};
     }
-    for (struct entrypoint *p = r->entrypoints; p; p = p->hh.next, n++) {
+    for (struct entrypoint *p = r->entrypoints; p; p = p->hh.next) {
+        if (p->waiting) /* if it is asked for again, entrypoints_start knows it */
+            continue;
         entrypoint_event(r, p, &events[n], &errors[n]);
         list[n] = &events[n];
+        n++;
     }
     m.node_id = (ProtobufCBinaryData){16, r->node.bytes};
     m.jobs = jobs;

@@ -16,12 +16,14 @@
 #include "base/log.h"
 #include "raylet/raylet.h"
 
-#define UNPACKED_BYTES_MAX   (UINT64_C(8) << 30)
+#define SCHEME               "gcs://"
+#define UNPACKED_BYTES_MAX   (UINT64_C(4) << 30)
 #define UNPACKED_ENTRIES_MAX 200000
 
 struct package_op {
     struct raylet *r;
     struct loop_work work;
+    char *uri;
     package_fn fn;
     void *arg;
     char sha256[65];
@@ -32,12 +34,24 @@ struct package_op {
 
 bool package_is(const char *working_dir)
 {
-    return working_dir && !strncmp(working_dir, "gcs://", 6);
+    return working_dir && !strncmp(working_dir, SCHEME, strlen(SCHEME));
 }
 
 static void op_end(struct package_op *o, int status)
 {
+    struct raia_error *e = &o->error;
+
+    if (status < 0 && e->code != RAIA_ERR_CANCELED) {
+        bool retryable = e->retryable;
+
+        (void)err_wrap(e, "working_dir '%.200s'", o->uri);
+        e->code = RAIA_ERR_RUNTIME_ENV;
+        e->retryable = retryable;
+        status = -e->code;
+        log_warn("a working folder could not be set up", "error=%s", LOG_Q(e->text));
+    }
     o->fn(o->arg, status, o->dir ? o->dir : "", &o->error);
+    mem_free(o->uri);
     mem_free(o->zip);
     mem_free(o->tmp);
     mem_free(o->dir);
@@ -70,11 +84,7 @@ static void unpacked(struct loop_work *work, int r)
 
     if (r < 0)
         o->status = err_set(&o->error, -r, "the raylet ends");
-    if (o->status < 0) {
-        err_wrap(&o->error, "unpack the working_dir");
-        o->error.code = RAIA_ERR_RUNTIME_ENV;
-    }
-    op_end(o, o->status < 0 ? -RAIA_ERR_RUNTIME_ENV : 0);
+    op_end(o, o->status);
 }
 
 static void on_zip(void *arg, int status, const char *sha256, const struct raia_error *e)
@@ -91,7 +101,7 @@ static void on_zip(void *arg, int status, const char *sha256, const struct raia_
             loop_work(o->r->loop, &o->work, unpack, unpacked);
             return;
         }
-        status = err_set(&o->error, RAIA_ERR_NOMEM, "unpack the working_dir");
+        status = err_set(&o->error, RAIA_ERR_NOMEM, "unpack it");
     } else {
         o->error = *e;
     }
@@ -106,15 +116,17 @@ static void on_name(void *arg, int status, const void *data, size_t size,
 
     if (status == 0)
         m = raia__gcs__kv_get_reply__unpack(NULL, size, data);
-    if (status == 0 && m && m->found && m->value.len == 64) {
+    if (status == 0 && m && m->found && m->value.len == 64)
         memcpy(o->sha256, m->value.data, 64);
+    if (strspn(o->sha256, "0123456789abcdef") == 64) {
         code_get(o->r, o->sha256, on_zip, o);
     } else {
         if (status < 0)
             o->error = *e;
         else
             err_set(&o->error, RAIA_ERR_RUNTIME_ENV,
-                    "the working_dir's package is not known to the control store: upload it first");
+                    "there is no such package: upload it with PUT /api/packages/gcs/%.100s",
+                    o->uri + strlen(SCHEME));
         op_end(o, -o->error.code);
     }
     if (m)
@@ -133,8 +145,10 @@ void package_get(struct raylet *r, const char *uri, package_fn fn, void *arg)
         o->arg = arg;
         m.ns = "packages";
         m.key = (ProtobufCBinaryData){strlen(uri), (uint8_t *)uri};
-        if (gcs_call(r, "KvGet", &m.base, 30000, on_name, o) == 0)
+        o->uri = mem_strdup(uri);
+        if (o->uri && gcs_call(r, "KvGet", &m.base, 30000, on_name, o) == 0)
             return;
+        mem_free(o->uri);
         mem_free(o);
     }
     fn(arg, err_set(&e, RAIA_ERR_NOMEM, "get a package"), "", &e);

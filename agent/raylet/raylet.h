@@ -10,7 +10,7 @@
  * peers.c      pairs between processes here, channels to others elsewhere
  * leases.c     the scheduler's effects        workers.c  the worker processes
  * jobs.c       what a job is: its code        code.c     executables by content
- * packages.c   working_dirs that were uploaded
+ * packages.c   working_dirs that were uploaded               runtime_env.c  what drivers inherit
  * gcs.c        the GCS: register, heartbeat   gcs_session.c  its stream   gcs_pass.c  for processes
  * supervisor.c the pair to the supervisor     entrypoints.c  jobs' own commands
  * nodes.c      other nodes: links, leases     objects.c  the store's host
@@ -262,6 +262,23 @@ char *code_path(const struct raylet *r, const char *sha256); /* mem_free */
 typedef void (*package_fn)(void *arg, int status, const char *dir, const struct raia_error *e);
 bool package_is(const char *working_dir);
 void package_get(struct raylet *r, const char *uri, package_fn fn, void *arg);
+
+/* ---- runtime_env.c */
+
+/* A driver's runtime environment, and what it inherits; points into what it was made of. */
+struct runtime_env_sum {
+    Raia__RuntimeEnv env;
+    Raia__EnvVar *vars;  /* inherited */
+    Raia__EnvVar **list; /* all */
+    struct json *root;   /* the configuration */
+};
+
+/* What RAIA_JOB_CONFIG_JSON says to an entrypoint: {"runtime_env", "metadata"}. mem_free. */
+char *runtime_env_print(const Raia__RuntimeEnv *given, const char *metadata_json);
+/* The other way round: own (may be NULL) wins. -INVALID: no JSON; -NOMEM. */
+int runtime_env_inherit(const Raia__RuntimeEnv *own, const char *config_json,
+                        struct runtime_env_sum *ret_sum, struct raia_error *e);
+void runtime_env_sum_done(struct runtime_env_sum *sum);
 
 /* ---- workers.c, leases.c */
 

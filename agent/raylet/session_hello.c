@@ -257,21 +257,46 @@ static void add_job(struct hello *h)
     }
 }
 
+/* The hello, with what its runtime environment inherits from the submission that it belongs to. */
+static int pack_whole(const Raia__Agent__Hello *m, uint8_t **ret_data, size_t *ret_size,
+                      struct raia_error *e)
+{
+    Raia__Agent__Hello whole = *m;
+    struct runtime_env_sum sum = {0};
+    uint8_t *data;
+
+    if (*m->job_config_json) {
+        if (runtime_env_inherit(m->runtime_env, m->job_config_json, &sum, e) < 0)
+            return -e->code;
+        whole.runtime_env = &sum.env;
+        whole.job_config_json = (char *)(uintptr_t) "";
+    }
+    *ret_size = raia__agent__hello__get_packed_size(&whole);
+    data = mem_alloc(*ret_size + 1);
+    if (data)
+        raia__agent__hello__pack(&whole, data);
+    runtime_env_sum_done(&sum);
+    *ret_data = data;
+    return data ? 0 : err_set(e, RAIA_ERR_NOMEM, "take in a driver");
+}
+
 static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
                         struct raia_error *e)
 {
     struct hello *h;
-    size_t size = raia__agent__hello__get_packed_size(m);
-    _cleanup_(mem_freep) uint8_t *copy = mem_alloc(size + 1);
+    size_t size = 0;
+    _cleanup_(mem_freep) uint8_t *copy = NULL;
 
+    if (pack_whole(m, &copy, &size, e) < 0) {
+        close(fd);
+        return -e->code;
+    }
     h = mem_new(struct hello);
-    if (!h || !copy || worker_id_random(&s->id, NULL) < 0 ||
-        random_fill(h->token, sizeof h->token) < 0) {
+    if (!h || worker_id_random(&s->id, NULL) < 0 || random_fill(h->token, sizeof h->token) < 0) {
         mem_free(h);
         close(fd);
         return err_set(e, RAIA_ERR_NOMEM, "take in a driver");
     }
-    raia__agent__hello__pack(m, copy);
     h->m = raia__agent__hello__unpack(NULL, size, copy);
     if (!h->m) {
         mem_free(h);

@@ -60,6 +60,13 @@ static bool authorized(const struct http_exchange *x)
            crypto_equal(bearer(x->conn, "X-Ray-Authorization"), token);
 }
 
+/* As Ray's: 401 for no token, 403 for a wrong one. */
+static bool has_credentials(const struct http_exchange *x)
+{
+    return MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, "Authorization") ||
+           MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, "X-Ray-Authorization");
+}
+
 static enum MHD_Result refuse(struct http_exchange *x, int status, const char *text)
 {
     struct MHD_Response *r = http_error_response__(text);
@@ -83,7 +90,9 @@ static enum MHD_Result begin(struct http_exchange *x, const char *method)
     x->route =
         http_route_find(x->s->routes, x->s->n_routes, method, &x->target, &x->params, &other);
     if (!authorized(x))
-        return refuse(x, 401, "a token is required: send 'Authorization: Bearer TOKEN'");
+        return has_credentials(x)
+                   ? refuse(x, 403, "the token is wrong: send the cluster's own")
+                   : refuse(x, 401, "a token is required: send 'Authorization: Bearer TOKEN'");
     if (!x->route)
         return other ? refuse(x, 405, "this path does not take this method")
                      : refuse(x, 404, "there is nothing at this path");

@@ -28,7 +28,8 @@
  * the path. Literal beats {name} at the same place. A path without its final '/' matches the
  * pattern with it, and the other way round. HEAD is answered by GET routes.
  * Without a token option every route is open. Else a request needs "Authorization: Bearer T" or
- * "X-Ray-Authorization: Bearer T"; there is no token in URLs. Errors (400 401 404 405 413 503 504)
+ * "X-Ray-Authorization: Bearer T"; there is no token in URLs. Errors (400 401 403 404 405 413 503
+ * 504)
  * are {"error": "..."} in JSON.
  * Ownership: routes and their strings must outlive the server; options are copied.
  * Threads: owner thread only. Failure: -EXISTS if the port is taken, with a text that says so.
@@ -89,7 +90,7 @@ void http_server_step(struct http_server *s);
 /* Numbers for metrics and tests. */
 struct http_server_stats {
     uint64_t requests;   /* ever begun */
-    uint64_t refused;    /* of them answered 401, 404, 405, 413 or 400 by the server itself */
+    uint64_t refused;    /* of them answered 401, 403, 404, 405, 413 or 400 by the server itself */
     uint64_t timeouts;   /* answered 504 for a late handler */
     unsigned open_now;   /* exchanges begun and not ended */
     unsigned ws_now;     /* WebSocket connections */

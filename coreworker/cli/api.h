@@ -15,6 +15,10 @@
 int api_call(const struct state_cluster *c, const char *method, const char *path,
              const struct json *body, struct json **ret_reply, struct raia_error *e);
 
+/* PUTs `size` bytes of a file. */
+int api_upload(const struct state_cluster *c, const char *path, int fd, size_t size,
+               struct raia_error *e);
+
 /* How many nodes are alive, from /api/v0/nodes. */
 int api_alive_nodes(const struct state_cluster *c, size_t *ret_n, struct raia_error *e);
 

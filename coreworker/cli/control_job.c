@@ -94,7 +94,7 @@ static bool gone(struct control *k)
 }
 
 /* One request, tried again while the GCS is away (it is restarted when it dies). */
-static int submit(struct control *k, const struct json *body, char ret_id[JOB_ID_MAX])
+static int submit(struct control *k, struct json *body, char ret_id[JOB_ID_MAX])
 {
     int64_t until = clock_deadline_ms(GCS_AWAY_MS);
     for (;;) {

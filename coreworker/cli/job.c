@@ -252,7 +252,8 @@ const struct verb verb_job = {
     .summary = "submit jobs, and look after them",
     .help = "submit runs COMMAND on the head, follows its log, and returns its exit status.\n\n"
             "  --submission-id ID         chosen by you, unique\n"
-            "  --working-dir DIR          where it runs\n"
+            "  --working-dir DIR          its contents (or a zip file's) are where it runs, on "
+            "every node\n"
             "  --runtime-env-json JSON    {\"env_vars\": {...}, \"working_dir\": ...}\n"
             "  --metadata-json JSON       kept with the job\n"
             "  --no-wait                  print the id and return\n"

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/api.h"
 #include "cli/cluster.h"
+#include "cli/working_dir.h"
 #include "http/http_client.h"
 #include "http/http_ws.h"
 
@@ -20,12 +21,15 @@
 #define GCS_AWAY_MS                                                                                \
     60000 /* then the job is given up as unknown (Ray's gcs_rpc_server_reconnect_timeout) */
 
-int job_submit(const struct state_cluster *c, const struct json *body, char ret_id[JOB_ID_MAX],
+int job_submit(const struct state_cluster *c, struct json *body, char ret_id[JOB_ID_MAX],
                struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *reply = NULL;
     const char *id;
-    int r = api_call(c, "POST", "/api/jobs/", body, &reply, e);
+    int r = working_dir_upload(c, json_get(body, "runtime_env"), e);
+    if (r < 0)
+        return r;
+    r = api_call(c, "POST", "/api/jobs/", body, &reply, e);
     if (r == 0)
         r = json_get_str(reply, "submission_id", &id, e);
     if (r < 0)

@@ -26,8 +26,9 @@ struct job_result {
     bool python;                    /* the entrypoint is a Python program */
 };
 
-/* POSTs a submission: body as Ray's job API has it. */
-int job_submit(const struct state_cluster *c, const struct json *body, char ret_id[JOB_ID_MAX],
+/* POSTs a submission: body as Ray's job API has it. A local working_dir is uploaded first, and
+ * named in body by its URI (working_dir.h). */
+int job_submit(const struct state_cluster *c, struct json *body, char ret_id[JOB_ID_MAX],
                struct raia_error *e);
 
 /* Asks for the status; ended: it will not change any more. */

@@ -4,6 +4,7 @@
 #include "cli/manifest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -154,11 +155,35 @@ static int load_stdin(struct manifest **ret_m, struct raia_error *e)
     return manifest_parse(text, len, "standard input", ret_m, e);
 }
 
+/* A relative working_dir is below the folder of the manifest. */
+static int resolve_folder(const char *path, struct manifest_job *j)
+{
+    const char *dir = json_str(json_get(j->runtime_env, "working_dir")), *slash;
+    if (!dir || !*dir || *dir == '/' || strstr(dir, "://"))
+        return 0;
+    _cleanup_(mem_freep) char *real = realpath(path, NULL);
+    slash = real ? strrchr(real, '/') : NULL;
+    if (!slash)
+        return 0; /* it was read a moment ago; now the job will say what is missing */
+    _cleanup_(mem_freep) char *whole = mem_printf("%.*s/%s", (int)(slash - real), real, dir);
+    return whole ? json_set_str(j->runtime_env, "working_dir", whole) : -RAIA_ERR_NOMEM;
+}
+
 int manifest_load(const char *path, struct manifest **ret_m, struct raia_error *e)
 {
     _cleanup_(yaml_freep) struct yaml_docs *docs = NULL;
     if (!strcmp(path, "-"))
         return load_stdin(ret_m, e);
     int r = yaml_load_file(path, NULL, &docs, e);
-    return r < 0 ? r : read_all(docs, ret_m, e);
+    if (r == 0)
+        r = read_all(docs, ret_m, e);
+    for (size_t i = 0; r == 0 && i < (*ret_m)->njobs; i++) {
+        r = resolve_folder(path, &(*ret_m)->jobs[i]);
+        if (r < 0) {
+            manifest_freep(ret_m);
+            *ret_m = NULL;
+            return err_set(e, RAIA_ERR_NOMEM, "reading '%s'", path);
+        }
+    }
+    return r;
 }

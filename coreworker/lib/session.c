@@ -191,6 +191,7 @@ static int send_hello(struct runtime *rt, const struct raia_config *config, int6
     Raia__RuntimeEnv env = RAIA__RUNTIME_ENV__INIT;
     Raia__EnvVar vars[64], *var_list[64];
     const char *token = getenv("RAIA_SPAWN_TOKEN"), *submission = getenv("RAIA_SUBMISSION_ID");
+    const char *job_config = getenv("RAIA_JOB_CONFIG_JSON");
     char exe[512] = "", *base;
     uint8_t *packed;
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -205,6 +206,8 @@ static int send_hello(struct runtime *rt, const struct raia_config *config, int6
     hello.spawn_token = rt->worker && token ? (char *)(uintptr_t)token : (char *)(uintptr_t) "";
     hello.submission_id =
         !rt->worker && submission ? (char *)(uintptr_t)submission : (char *)(uintptr_t) "";
+    if (!rt->worker && job_config)
+        hello.job_config_json = (char *)(uintptr_t)job_config;
     hello.program = base ? base + 1 : exe;
     hello.table_hash = function_table_hash();
     hello.ns = rt->ns;

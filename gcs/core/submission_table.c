@@ -206,6 +206,19 @@ int submission_table_create(struct submission_table *t, struct gcs_now now,
     return 0;
 }
 
+/* Its message: the text, and which keys of its runtime_env mean nothing. */
+static void say(struct submission *s, const char *text, struct commit *c)
+{
+    const Raia__RuntimeEnv *env = s->row->runtime_env;
+    _cleanup_(mem_freep) char *all = NULL;
+
+    if (env && *env->unsupported)
+        all = mem_printf("%s (ignored in its runtime_env, for Raia does not install software: %s)",
+                         text, env->unsupported);
+    if ((env && *env->unsupported && !all) || pb_set_str(&s->row->message, all ? all : text) < 0)
+        commit_fail(c, RAIA_ERR_NOMEM);
+}
+
 /* It has ended; forgets the oldest ones beyond the limit. s stays valid (it is the newest). */
 static void end(struct submission_table *t, struct gcs_now now, struct submission *s,
                 Raia__Storage__SubmissionStatus status, const char *error_type, const char *message,
@@ -213,8 +226,8 @@ static void end(struct submission_table *t, struct gcs_now now, struct submissio
 {
     s->row->status = status;
     s->row->end_unix_ms = now.unix_ms;
-    if (pb_set_str(&s->row->message, message) < 0 ||
-        pb_set_str(&s->row->error_type, error_type) < 0)
+    say(s, message, c);
+    if (pb_set_str(&s->row->error_type, error_type) < 0)
         commit_fail(c, RAIA_ERR_NOMEM);
     list_del(&s->link);
     t->n_live--;
@@ -278,12 +291,13 @@ static void end_exited(struct submission_table *t, struct gcs_now now, struct su
         if (event->exit_status > 128)
             (void)snprintf(text, sizeof text,
                            "Job entrypoint command was killed by signal %d (exit code %d); see its "
-                           "log. %.300s",
-                           event->exit_status - 128, event->exit_status, event->message);
+                           "log.%s%.300s",
+                           event->exit_status - 128, event->exit_status, *event->message ? " " : "",
+                           event->message);
         else
             (void)snprintf(text, sizeof text,
-                           "Job entrypoint command failed with exit code %d; see its log. %.300s",
-                           event->exit_status, event->message);
+                           "Job entrypoint command failed with exit code %d; see its log.%s%.300s",
+                           event->exit_status, *event->message ? " " : "", event->message);
         end(t, now, s, FAILED, "JOB_ENTRYPOINT_COMMAND_ERROR", text, c);
     }
 }
@@ -311,9 +325,9 @@ static void started(struct submission *s, const struct node_id *head,
         return;
     s->row->status = RUNNING;
     s->row->pid = event->pid;
-    if (pb_set_bytes(&s->row->node_id, head->bytes, NODE_ID_SIZE) < 0 ||
-        pb_set_str(&s->row->message, "Job is currently running.") < 0)
+    if (pb_set_bytes(&s->row->node_id, head->bytes, NODE_ID_SIZE) < 0)
         commit_fail(c, RAIA_ERR_NOMEM);
+    say(s, "Job is currently running.", c);
     store(s, c);
 }
 

@@ -262,7 +262,8 @@ static int add_runtime_env(const struct json *given, Raia__Storage__Submission *
         const char *key = json_key(member);
         char *more;
 
-        if (json_is(member, JSON_NULL) || key[0] == '_' || strcmp(key, "config") == 0)
+        if (json_is(member, JSON_NULL) || key[0] == '_' || strcmp(key, "config") == 0 ||
+            strcmp(key, "excludes") == 0)
             continue; /* Ray's own notes */
         if (strcmp(key, "env_vars") == 0) {
             r = add_env_vars(member, env, e);
@@ -272,7 +273,7 @@ static int add_runtime_env(const struct json *given, Raia__Storage__Submission *
             else if (pb_set_str(&env->working_dir, json_str(member)) < 0)
                 r = err_set(e, RAIA_ERR_NOMEM, "runtime_env");
         } else {
-            more = mem_printf("%s%s%s", unsupported, *unsupported ? "," : "", key);
+            more = mem_printf("%s%s%s", unsupported, *unsupported ? ", " : "", key);
             if (!more)
                 r = err_set(e, RAIA_ERR_NOMEM, "runtime_env");
             mem_free(unsupported);

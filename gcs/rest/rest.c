@@ -9,8 +9,7 @@
 #include "rest/rest_impl.h"
 
 #define JOB_BODY_MAX (4u << 20)
-/* A package may take long to come. */
-#define UPLOAD_MAX ((size_t)1 << 40)
+#define UPLOAD_MAX   ((size_t)512 << 20) /* Ray's clients refuse about as much */
 
 static void on_version(struct http_exchange *x, void *arg)
 {

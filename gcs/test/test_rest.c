@@ -276,7 +276,7 @@ Test(rest, job_of_dead_supervisor)
     expect_status("b", "PENDING");
 }
 
-/* Bad requests: 400 with a text that names the fault; no token, or a wrong one: 401. */
+/* Bad requests: 400 with a text that names the fault; no token: 401; a wrong one: 403. */
 Test(rest, refusals)
 {
     static const struct {
@@ -314,7 +314,7 @@ Test(rest, refusals)
     http_reply_done(&reply);
     q.bearer = "wrong";
     cr_assert_eq(http_do(&q, &reply, NULL), 0);
-    cr_assert_eq(reply.status, 401);
+    cr_assert_eq(reply.status, 403);
     http_reply_done(&reply);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/healthz", p.dashboard_port);
     q.bearer = NULL;

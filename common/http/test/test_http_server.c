@@ -191,9 +191,9 @@ Test(http_server, token)
     cr_assert_eq(with_header(NULL, NULL, "/echo/x"), 401);
     cr_assert_eq(with_header(NULL, NULL, "/nowhere"), 401);
     cr_assert_eq(with_header(NULL, NULL, "/echo/x?token=" TOKEN), 401);
-    cr_assert_eq(with_header("Authorization", "Bearer " TOKEN "x", "/echo/x"), 401);
-    cr_assert_eq(with_header("Authorization", "Bearer ", "/echo/x"), 401);
-    cr_assert_eq(with_header("Authorization", "Basic " TOKEN, "/echo/x"), 401);
+    cr_assert_eq(with_header("Authorization", "Bearer " TOKEN "x", "/echo/x"), 403);
+    cr_assert_eq(with_header("Authorization", "Bearer ", "/echo/x"), 403);
+    cr_assert_eq(with_header("Authorization", "Basic " TOKEN, "/echo/x"), 403);
 }
 
 static void *ask_hold(void *arg)
