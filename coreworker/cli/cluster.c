@@ -26,10 +26,10 @@
 #include "cli/plan_make.h"
 #include "cli/process.h"
 
-#define READY_MS 60000 /* for all nodes to be there */
-#define DOWN_MS  20000 /* for the keeper to end in order; then it is killed */
-#define POLL_MS  20    /* between looks */
-#define LOG_TAIL 2000  /* bytes of a log that an error shows */
+#define READY_MS 60000       /* for all nodes to be there */
+#define DOWN_MS  20000       /* for the keeper to end in order; then it is killed */
+#define POLL_MS  20          /* between looks */
+#define LOG_MAX  (16u << 20) /* bytes of a log that is searched for errors */
 
 extern char **environ;
 
@@ -120,22 +120,42 @@ static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
     return r ? err_errno(e, r, "cannot start '%s'", program) : 0;
 }
 
-/* Ends with the last lines of the keeper's log, which says what went wrong. */
+/* The last line of a log that tells of an error (any: the last line at all); NULL: none. mem_free. */
+static char *last_error(const char *dir, const char *log, bool any)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/%s", dir, log);
+    _cleanup_(mem_freep) char *text = NULL;
+    const char *found = NULL;
+    if (!path || io_read_file(path, LOG_MAX, &text, NULL, NULL) < 0)
+        return NULL;
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *mark = strstr(line, "level=error");
+        if (*line != '\n' && (any || (mark && mark < line + strcspn(line, "\n"))))
+            found = line;
+    }
+    return found ? mem_strndup(found, strcspn(found, "\n")) : NULL;
+}
+
+/* Ends with what the logs say of the reason: that of the process which knows it best. */
 static int keeper_died(const char *dir, struct raia_error *e)
 {
-    _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.log", dir);
-    _cleanup_(mem_freep) char *text = NULL;
-    size_t size = 0;
-    if (path)
-        (void)io_read_file(path, 16u << 20, &text, &size, NULL);
-    const char *last = "";
-    for (char *line = text ? strtok_r(text, "\n", &text) : NULL; line;
-         line = strtok_r(NULL, "\n", &text))
-        if (strstr(line, "level=error"))
-            last = line;
-    return err_set(e, RAIA_ERR_UNAVAILABLE,
-                   "it did not come up: %.300s (more in %s and under %s/nodes)",
-                   *last ? last : "the keeper ended", path ? path : "keeper.log", dir);
+    static const struct {
+        const char *log;
+        bool any; /* whatever a daemon writes there is its last word */
+    } logs[] = {{"nodes/head/logs/gcs.log", false},
+                {"nodes/head/logs/gcs.out", true},
+                {"nodes/head/logs/raylet.log", false},
+                {"nodes/head/logs/raylet.out", true},
+                {"nodes/head/logs/agent.log", false},
+                {"keeper.log", false},
+                {"keeper.log", true}};
+    _cleanup_(mem_freep) char *why = NULL;
+    size_t i = 0;
+    for (; i < sizeof logs / sizeof *logs; i++)
+        if ((why = last_error(dir, logs[i].log, logs[i].any)))
+            break;
+    return err_set(e, RAIA_ERR_UNAVAILABLE, "it did not come up: %s: %.300s (more under %s)",
+                   why ? logs[i].log : "the keeper ended", why ? why : "it wrote no log", dir);
 }
 
 /* The ports of the head, once its GCS serves. */
@@ -193,13 +213,28 @@ int cluster_clear(const char *dir, struct raia_error *e)
     return r < 0 && r != -RAIA_ERR_NOT_FOUND ? err_wrap(e, "clearing what an earlier run left") : 0;
 }
 
+/* All programs of a node are there: one that is missing would be tried again and again. */
+static int check_programs(struct raia_error *e)
+{
+    static const char *const names[] = {"raia-keeper", "raia-agent", "raia-shim", "raia-gcs",
+                                        "raia-raylet"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        _cleanup_(mem_freep) char *path = process_program(names[i], e);
+        if (!path)
+            return -e->code;
+    }
+    return 0;
+}
+
 int cluster_start(const char *dir, const struct json *plan, pid_t *ret_keeper, struct raia_error *e)
 {
     _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", dir);
     _cleanup_(mem_freep) char *text = json_print(plan, JSON_PRETTY, NULL);
     if (!path || !text)
         return err_set(e, RAIA_ERR_NOMEM, "the plan");
-    int r = make_folders(plan, dir, e);
+    int r = check_programs(e);
+    if (r == 0)
+        r = make_folders(plan, dir, e);
     if (r == 0)
         r = io_write_file(path, text, strlen(text), 0600, 0, e);
     return r == 0 ? start_keeper(dir, ret_keeper, e) : r;
@@ -220,11 +255,27 @@ int cluster_start_head(const char *name, const char *dir, const struct json *pla
     return r;
 }
 
+static int up_at(const struct manifest_cluster *c, const char *dir, int port, int dashboard,
+                 struct state_cluster *ret_c, struct raia_error *e)
+{
+    _cleanup_(json_freep) struct json *plan = NULL;
+    /* What an earlier run of this cluster left, processes and logs, makes room for the new one. */
+    (void)process_sweep(dir);
+    int r = cluster_clear(dir, e);
+    if (r == 0)
+        r = plan_make(c, dir, port, dashboard, &plan, e);
+    if (r == 0 && (json_set_int(plan, "port", port) < 0 ||
+                   json_set_int(plan, "dashboard_port", dashboard) < 0))
+        r = err_set(e, RAIA_ERR_NOMEM, "the plan");
+    if (r == 0)
+        r = io_mkdir_p(dir, 0700, e);
+    return r < 0 ? r : cluster_start_head(c->name, dir, plan, PLAN_NODE_IP, PLAN_NODE_IP, ret_c, e);
+}
+
 int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bool *ret_reused,
                struct raia_error *e)
 {
     _cleanup_(mem_freep) char *dir = NULL;
-    _cleanup_(json_freep) struct json *plan = NULL;
     int r = state_dir(c->name, &dir, e);
     if (r < 0)
         return r;
@@ -236,21 +287,13 @@ int cluster_up(const struct manifest_cluster *c, struct state_cluster *ret_c, bo
         *ret_reused = true;
         return state_open(c->name, ret_c, e);
     }
-    /* What an earlier run of this cluster left, processes and logs, makes room for the new one. */
-    (void)process_sweep(dir);
-    r = cluster_clear(dir, e);
-    if (r < 0)
-        return r;
-    int port = free_port(CLUSTER_GCS_PORT, "GCS"),
-        dashboard = free_port(CLUSTER_DASHBOARD_PORT, "dashboard");
-    r = plan_make(c, dir, port, dashboard, &plan, e);
-    if (r == 0 && (json_set_int(plan, "port", port) < 0 ||
-                   json_set_int(plan, "dashboard_port", dashboard) < 0))
-        r = err_set(e, RAIA_ERR_NOMEM, "the plan");
-    if (r == 0)
-        r = io_mkdir_p(dir, 0700, e);
-    if (r == 0)
-        r = cluster_start_head(c->name, dir, plan, PLAN_NODE_IP, PLAN_NODE_IP, ret_c, e);
+    int port = free_port(CLUSTER_GCS_PORT, "GCS");
+    int dashboard = free_port(CLUSTER_DASHBOARD_PORT, "dashboard");
+    r = up_at(c, dir, port, dashboard, ret_c, e);
+    /* Another cluster that starts at the same time may have been faster. */
+    if (r == -RAIA_ERR_UNAVAILABLE && ((port && !cluster_port_free(PLAN_NODE_IP, port)) ||
+                                       (dashboard && !cluster_port_free(PLAN_NODE_IP, dashboard))))
+        r = up_at(c, dir, 0, 0, ret_c, e);
     if (r < 0)
         return err_wrap(e, "cluster '%s'", c->name);
     *ret_reused = false;

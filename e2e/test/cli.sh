@@ -231,6 +231,30 @@ expect 0 raia status local
 expect 0 raia stop
 nothing_left
 
+echo "-- two clusters at the same moment"
+raia up -f "$work/one.yaml" -d >/dev/null 2>"$work/err1" &
+up=$!
+expect 0 raia up -f "$work/two.yaml" -d
+wait $up || { cat "$work/err1" >&2; fail "the first of two"; }
+expect 0 raia down --all
+
+echo "-- what is missing is named"
+mkdir "$work/bin"
+cp "$bin"/raia "$bin"/raia-{keeper,agent,shim,raylet} "$work/bin"
+expect 1 "$work/bin/raia" up -f "$work/one.yaml" -d
+says "raia-gcs' is not installed"
+printf '#!/bin/sh\necho it is broken; exit 1\n' >"$work/bin/raia-gcs"
+chmod +x "$work/bin/raia-gcs"
+expect 1 "$work/bin/raia" up -f "$work/one.yaml" -d
+says 'gcs.out: it is broken'
+expect 1 bash -c "ulimit -n 14; raia up -f $work/one.yaml -d"
+says 'did not come up'
+if [ "$(id -u)" -ne 0 ]; then
+    expect 1 env RAIA_STATE_DIR=/nonexistent raia up -f "$work/one.yaml" -d
+    says /nonexistent
+fi
+nothing_left
+
 echo "-- no secret in a log"
 cluster secret 1 >"$work/secret.yaml"
 expect 0 raia up -f "$work/secret.yaml" -d
