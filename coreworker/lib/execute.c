@@ -289,6 +289,43 @@ static bool runnable(struct raia_call *c)
     return true;
 }
 
+#define REPORT_NS INT64_C(100000000) /* what runs shorter is not reported */
+
+static void report(struct runtime *rt, const struct raia_call *c)
+{
+    uint8_t bytes[sizeof(struct rec_running) + WIRE_NAME_MAX] = {0};
+    struct rec_running *m = (struct rec_running *)(void *)bytes;
+    size_t n = 0;
+
+    memcpy(m->job, rt->job, 4);
+    if (c) {
+        memcpy(m->task, c->caller->address.worker, 16);
+        for (int i = 0; i < 8; i++)
+            m->task[16 + i] = (uint8_t)(c->head.counter >> (56 - 8 * i));
+        n = c->function ? strlen(c->function->name) : 0;
+        memcpy(m + 1, c->function ? c->function->name : "", n);
+    }
+    link_send(rt, rt->raylet, REC_RUNNING, 0, bytes, sizeof(*m) + n, false);
+}
+
+void call_report(struct runtime *rt, int64_t now)
+{
+    const struct raia_call *c = LIST_FIRST(&rt->running, struct raia_call, link);
+
+    if (!c || rt->reported || now - c->began < REPORT_NS)
+        return;
+    rt->reported = c->number;
+    report(rt, c);
+}
+
+void call_report_end(struct runtime *rt, const struct raia_call *c)
+{
+    if (rt->reported != c->number)
+        return;
+    rt->reported = 0;
+    report(rt, NULL);
+}
+
 void call_run(struct runtime *rt, struct raia_call *c)
 {
     struct raia_call *outer = current_call;
@@ -297,6 +334,7 @@ void call_run(struct runtime *rt, struct raia_call *c)
     list_add_tail(&rt->running, &c->link);
     c->began = rt->now;
     c->started = true;
+    rt_stir(rt);
     if (runnable(c)) {
         current_call = c;
         pthread_mutex_unlock(&rt->token);
@@ -308,6 +346,7 @@ void call_run(struct runtime *rt, struct raia_call *c)
     }
     rt->now = clock_now_ns();
     c->finished = true;
+    call_report_end(rt, c);
     if (c->deferred && !c->completed && c->status == 0)
         return;
     call_finish(rt, c);

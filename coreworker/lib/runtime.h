@@ -48,7 +48,6 @@
 #define RT_CREATE_MS   10000u /* how long a create waits for memory */
 #define RT_GCS_MS      30000  /* how long a request to the GCS waits */
 #define RT_DRAIN_BATCH 256u   /* records of one pair before the others have a turn */
-
 /* ---- functions: registry.c */
 
 struct function {
@@ -69,7 +68,6 @@ int function_register(const char *name, raia_fn *fn, bool is_class, void (*destr
 struct function *function_by_number(uint32_t number);
 /* Of the registered names, in order. */
 uint64_t function_table_hash(void);
-
 /* ---- links: link.c (sending), drain.c (receiving) */
 
 enum link_kind { LINK_OPENING, LINK_PAIR, LINK_CHANNEL, LINK_CLOSED };
@@ -144,7 +142,6 @@ void route_raylet(struct runtime *rt, uint16_t type, uint16_t flags, uint64_t ta
                   const uint8_t *data, size_t size);
 void route_message(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag,
                    const uint8_t *data, size_t size);
-
 /* ---- waiting: wait.c */
 
 struct waiter {
@@ -170,7 +167,6 @@ void rt_unblocked(struct runtime *rt, bool *io_told);
 int rt_query(struct runtime *rt, raia_ref *o);
 /* Waits until the object is ready, and readable here if `fetch`. */
 int rt_wait_object(struct runtime *rt, raia_ref *o, bool fetch, int64_t deadline);
-
 /* ---- requests to the GCS, and other questions to the raylet: gcs.c */
 
 struct question {
@@ -193,7 +189,6 @@ int gcs_call(struct runtime *rt, struct question *q, uint16_t method, const void
 void question_fini(struct question *q);
 void gcs_replied(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data, size_t size);
 void questions_fail(struct runtime *rt);
-
 /* ---- values: encode.c */
 
 /* The bytes of a value, before they have a place. */
@@ -222,7 +217,6 @@ int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o);
 /* Writes what a received entry is into an object; `from` sent it. */
 int item_into_object(struct runtime *rt, struct process *from, const struct wire_item *item,
                      raia_ref *o);
-
 /* ---- objects in the store: store.c */
 
 struct segment {
@@ -282,7 +276,6 @@ void store_unpin(struct runtime *rt, raia_ref *o);
 void store_unread(struct runtime *rt, raia_ref *o);
 void store_free(struct runtime *rt, raia_ref *o);
 void store_fini(struct runtime *rt);
-
 /* ---- tasks: submit.c, reply.c */
 
 struct raia_options;
@@ -318,7 +311,6 @@ extern const struct objects_ops rt_objects_ops;
 extern const struct caller_ops rt_caller_ops;
 /* Fails what has passed its deadline; when to look again. */
 int64_t tasks_check_deadlines(struct runtime *rt, int64_t now);
-
 /* ---- executing: call.c, execute.c, worker.c */
 
 struct call_arg {
@@ -399,6 +391,9 @@ void call_give_back(struct runtime *rt, struct link *l, uint32_t count);
 void call_fail(struct raia_call *c, const struct raia_error *e, bool with_last);
 /* Its function has returned and, if deferred, was completed. */
 void call_finish(struct runtime *rt, struct raia_call *c);
+/* Tells the raylet what runs here for a while already, and that it has ended: for listings. */
+void call_report(struct runtime *rt, int64_t now);
+void call_report_end(struct runtime *rt, const struct raia_call *c);
 /* Cancels the task that makes an object of ours. */
 void object_cancel(struct runtime *rt, raia_ref *o, bool force, bool recursive);
 /* Tasks that this call submitted: cancels them. */
@@ -407,7 +402,6 @@ void cancel_children(struct runtime *rt, uint64_t number, bool force);
 void worker_serve(struct runtime *rt) __attribute__((noreturn));
 /* The call that this thread runs; NULL: none. */
 extern _Thread_local struct raia_call *current_call;
-
 /* ---- actors: actor.c (handles), host.c (those that live here) */
 
 struct raia_actor {
@@ -419,7 +413,7 @@ struct raia_actor {
     struct function *class; /* of a created one */
     struct link *link;      /* when connected or connecting */
     struct list on_link;    /* link.callers */
-    struct list unused; /* rt.unused_actors */
+    struct list unused;     /* rt.unused_actors */
     uint32_t slot;          /* what links call it: index in rt.actors + 1 */
     int max_task_retries;   /* RAIA_FOREVER: -1 */
     int64_t max_pending;    /* 0: no limit */
@@ -483,7 +477,6 @@ bool host_takes_calls(struct runtime *rt);
 void host_fini(struct runtime *rt);
 
 struct host; /* the actor that lives here */
-
 /* ---- the runtime itself: runtime.c, session.c, thread.c */
 
 struct runtime {
@@ -543,12 +536,13 @@ struct runtime {
     struct list ready;    /* struct raia_call, to be run */
     struct list running;  /* being run, deferred, or waiting for grants */
     uint64_t call_number; /* of the last one */
+    uint64_t reported;    /* number of the call that the raylet was told of; 0: none */
     unsigned blocked;     /* threads in rt_blocked */
     pthread_cond_t work;  /* threads of an actor with concurrency wait here */
 
-    raia_actor *actors; /* hash by id */
+    raia_actor *actors;        /* hash by id */
     struct list unused_actors; /* to be freed when nobody is inside their cores */
-    raia_actor **slots; /* by slot - 1; owned */
+    raia_actor **slots;        /* by slot - 1; owned */
     uint32_t nslots;
     struct host *host;     /* the actor that lives here; NULL: none */
     pid_t cluster_pid;     /* of a cluster of our own; 0: none */

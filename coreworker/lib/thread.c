@@ -19,15 +19,15 @@ static bool under_way(const struct runtime *rt)
            rt->next_tick != CLOCK_NEVER;
 }
 
-/* Looks after the rings if nobody else does; true if there is work under way. */
-static bool look(struct runtime *rt, bool urgent)
+/* Looks after the rings if nobody else does. Returns how soon to look again, ms; 0: no need. */
+static int look(struct runtime *rt, bool urgent)
 {
-    bool work;
+    int again;
 
     if (urgent)
         pthread_mutex_lock(&rt->token);
     else if (pthread_mutex_trylock(&rt->token) != 0)
-        return true;
+        return TICK_BUSY_MS;
     rt->now = rt->submitter.now = clock_now_ns();
     if (rt->raylet && !rt->dead && !rt->closing) {
         if (!rt->poller)
@@ -35,10 +35,12 @@ static bool look(struct runtime *rt, bool urgent)
         /* Leases: slow workers are stolen from, idle ones go back. */
         if (rt->now >= rt->next_tick || rt->submitter.leases_end > 0)
             rt_tick(rt, rt->now);
+        if (rt->worker)
+            call_report(rt, rt->now);
     }
-    work = under_way(rt);
+    again = under_way(rt) ? TICK_BUSY_MS : list_empty(&rt->running) ? 0 : TICK_IDLE_MS;
     rt_leave(rt);
-    return work;
+    return again;
 }
 
 static void raylet_gone(struct runtime *rt)
@@ -71,7 +73,8 @@ static void *run(void *arg)
     int timeout = TICK_BUSY_MS;
 
     while (!atomic_load(&rt->thread_stop)) {
-        bool urgent, work;
+        bool urgent;
+        int again;
 
         atomic_store(&rt->thread_sleeps, timeout < 0);
         poll(p, 3, timeout);
@@ -87,12 +90,10 @@ static void *run(void *arg)
             raylet_gone(rt);
             p[0].fd = -1;
         }
-        work = look(rt, urgent);
-        if (work || p[2].revents)
+        again = look(rt, urgent);
+        if (again || p[2].revents)
             quiet_since = clock_now_ns();
-        timeout = work                                       ? TICK_BUSY_MS
-                  : clock_now_ns() - quiet_since < LINGER_NS ? TICK_IDLE_MS
-                                                             : -1;
+        timeout = again ? again : clock_now_ns() - quiet_since < LINGER_NS ? TICK_IDLE_MS : -1;
     }
     return NULL;
 }
