@@ -32,7 +32,7 @@
 #define SUBMITTER_DEPTH_MAX 512u                /* tasks in front of a worker */
 #define SUBMITTER_WANT_MAX  256u                /* leases asked for at one time, for one class */
 #define SUBMITTER_LEASES    4096u               /* leases held at one time */
-#define SUBMITTER_LINGER_NS INT64_C(20000000)  /* an idle lease is kept this long */
+#define SUBMITTER_LINGER_NS INT64_C(20000000)   /* an idle lease is kept this long */
 #define SUBMITTER_STEAL_NS  INT64_C(2000000)    /* no answer for so long, others idle: steal */
 #define SUBMITTER_LOST_NS   INT64_C(1000000000) /* LEASE_LOST comes at most so long after */
 #define SUBMITTER_RESOURCES 16u                 /* kinds of resources in one class */
