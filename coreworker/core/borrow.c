@@ -78,6 +78,19 @@ static void drop_borrow(struct objects *t, struct borrow *b)
     object_check__(t, o);
 }
 
+/* Grants of an object of ours come back. */
+static void give_back(struct objects *t, struct raia_ref *o, const struct process *by,
+                      uint64_t count)
+{
+    struct borrow *b = find_borrow(o, by);
+
+    if (!b)
+        return;
+    b->count -= count < b->count ? count : b->count;
+    if (b->count == 0)
+        drop_borrow(t, b);
+}
+
 int object_export(struct objects *t, struct raia_ref *o, struct process *to, bool forward,
                   struct wire_ref *ret)
 {
@@ -177,6 +190,8 @@ struct raia_ref *objects_receive(struct objects *t, const struct wire_ref *r, st
     if (r->flags & WIRE_GRANTED && o->owner) {
         o->grants++;
         o->flags |= OBJECT_REGISTERED;
+    } else if (r->flags & WIRE_GRANTED && from) {
+        give_back(t, o, from, 1); /* ours: we have sent it to ourselves */
     } else if (!(r->flags & WIRE_GRANTED) && tell_from && from) {
         bool wait = false;
 
@@ -240,13 +255,9 @@ static void on_borrowed(struct objects *t, struct process *from, const struct wi
 static void on_unborrow(struct objects *t, struct process *from, const struct wire_object *m)
 {
     struct raia_ref *o = objects_find(t, m->ref.worker, m->ref.counter, m->ref.index);
-    struct borrow *b = o && !o->owner ? find_borrow(o, from) : NULL;
 
-    if (!b)
-        return;
-    b->count -= m->count < b->count ? m->count : b->count;
-    if (b->count == 0)
-        drop_borrow(t, b);
+    if (o && !o->owner)
+        give_back(t, o, from, m->count);
 }
 
 static void on_ref_done(struct objects *t, struct process *from, const struct wire_object *m)

@@ -141,40 +141,43 @@ void submitter_reclaim(struct submitter *s, uint64_t lease, const uint8_t node[1
     lease_settle__(s, l);
 }
 
-static void crash_error(struct raia_error *e, const struct lease *l, const struct task *t,
-                        int status, const char *text)
+static void crash_error(struct raia_error *e, const struct lease *l, int status, const char *text)
 {
     char worker[13];
 
     for (int i = 0; i < 6; i++)
         snprintf(worker + 2 * i, 3, "%02x", l->worker.worker[i]);
-    (void)t;
     err_set(e, status < 0 ? -status : RAIA_ERR_WORKER_CRASHED, "worker %s: %s", worker,
             text && *text ? text : "it ended while it ran this");
     e->retryable = true;
     e->maybe_executed = true;
 }
 
-/* The worker of this lease is gone. */
-static void lose(struct submitter *s, struct lease *l, int status, const char *text)
+/*
+ * The worker of this lease is gone. `cut`: not all that it said has come (its node died, or the link
+ * broke), so that those behind the oldest one may have begun, too: only those that may run twice
+ * are run again.
+ */
+static void lose(struct submitter *s, struct lease *l, int status, const char *text, bool cut)
 {
     struct sched_class *c = l->class;
     struct task *t, *running = window_first(&l->window);
     uint64_t before = l->window.next;
     struct raia_error e;
 
+    crash_error(&e, l, status, text);
     /* From the youngest to the oldest, each to the front of the queue: the order stays. */
     while ((t = window_last_before(&l->window, before))) {
+        bool again = t->flags & TASK_FOREVER || t->retries > 0;
+
         before = t->sequence;
         window_take(&l->window, t->sequence);
-        if (t == running)
-            crash_error(&e, l, t, status, text);
         if (t->flags & TASK_CANCELED) {
             submitter_fail__(s, t, t->flags & TASK_TIMED_OUT ? RAIA_ERR_TIMEOUT : RAIA_ERR_CANCELED,
                              t == running ? "it was stopped with its worker" : "it had not begun");
-        } else if (t != running) {
+        } else if (t != running && (again || !cut)) {
             submitter_again__(t);
-        } else if (t->flags & TASK_FOREVER || t->retries > 0) {
+        } else if (again) {
             t->retries--;
             t->attempt++;
             submitter_again__(t);
@@ -191,7 +194,7 @@ void submitter_lost(struct submitter *s, const struct rec_lease_lost *r, const c
     struct lease *l = find(s, r->lease, r->worker.node);
 
     if (l)
-        lose(s, l, r->status, text);
+        lose(s, l, r->status, text, l->cut || r->status == -RAIA_ERR_NODE_DIED);
 }
 
 void submitter_link_broke(struct submitter *s, const void *link, int status)
@@ -203,10 +206,11 @@ void submitter_link_broke(struct submitter *s, const void *link, int status)
             continue;
         if (status == -RAIA_ERR_UNAVAILABLE || status == 0) {
             s->ops->give_back(s->ctx, l, true);
-            lose(s, l, -RAIA_ERR_WORKER_CRASHED, "the connection to it broke");
+            lose(s, l, -RAIA_ERR_WORKER_CRASHED, "the connection to it broke", true);
         } else {
             l->link = NULL;
             l->full = true;
+            l->cut = status == -RAIA_ERR_NODE_DIED;
             l->dead_since = s->now ? s->now : 1;
         }
     }
@@ -270,7 +274,7 @@ int64_t submitter_tick(struct submitter *s, int64_t now)
 
         if (l && l->dead_since) {
             if (now - l->dead_since >= SUBMITTER_LOST_NS)
-                lose(s, l, -RAIA_ERR_WORKER_CRASHED, NULL);
+                lose(s, l, -RAIA_ERR_WORKER_CRASHED, NULL, l->cut);
             else if (l->dead_since + SUBMITTER_LOST_NS < next)
                 next = l->dead_since + SUBMITTER_LOST_NS;
             continue;

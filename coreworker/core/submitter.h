@@ -9,7 +9,8 @@
  *
  * When a worker dies the oldest task that it had not answered is the one that it was running: that
  * one costs a retry, or fails. Those behind it had not begun (those that must not run twice), or
- * may run again (the others), and cost nothing.
+ * may run again (the others), and cost nothing. When its node dies or the link to it breaks, answers
+ * may have been lost, so that any of them may have begun: those that must not run twice fail.
  *
  *     submitter_add(&s, task);                 // owned by the submitter until `done` or failed
  *     submitter_granted(&s, &lease_record);    // -> ops.open -> submitter_opened -> ops.push ...
@@ -70,6 +71,7 @@ struct lease {
     uint32_t slot;        /* index in submitter.leases */
     uint8_t state;        /* enum lease_state */
     bool full;            /* the last push found no room */
+    bool cut;             /* dead_since: what its worker said last may not have come */
     bool stealing;        /* asked to give back; not answered in full yet */
     int64_t idle_since;   /* ns; when it had nothing to do; 0: it has */
     int64_t dead_since;   /* ns; the link is gone, LEASE_LOST has not come; 0: it is not */

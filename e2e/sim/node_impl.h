@@ -1,0 +1,143 @@
+/* What node.c, node_links.c, node_sched.c and channel.c share: a raylet of the simulation. */
+#ifndef SIM_NODE_IMPL_H
+#define SIM_NODE_IMPL_H
+
+#include "core/sched.h"
+#include "sim/world.h"
+#include "sim/trunk.h"
+
+/* A process of the node. */
+struct session {
+    struct list link; /* node.sessions */
+    struct node *n;
+    struct proc *p;
+    uint64_t client;
+    uint64_t worker;  /* number of the pool; 0: a driver */
+    struct list ends; /* struct pair_end */
+    struct list channels;
+};
+
+/* One end of a ring pair. */
+struct pair_end {
+    struct list link; /* session.ends */
+    struct session *other;
+    uint32_t conn;
+};
+
+/* This node's end of a channel. */
+struct channel {
+    struct list link; /* session.channels */
+    struct session *s;
+    uint64_t tag;  /* of the OPEN that made it */
+    bool open;     /* both sides know */
+    uint32_t mine; /* number here, and the process's */
+    uint32_t yours;
+    struct record_address peer;
+};
+
+/* Another node, as this one sees it. */
+struct peer {
+    struct node *node; /* who */
+    uint8_t id[16];
+    bool dead;    /* the control store says so */
+    bool avoided; /* the link broke a moment ago */
+};
+
+/* An actor that this node was told to run. */
+struct hosted {
+    struct list link; /* node.actors */
+    uint8_t actor[16];
+    uint64_t incarnation;
+    uint64_t tag; /* of sched_take */
+    uint64_t lease;
+    uint64_t worker; /* pool number; 0: not yet */
+};
+
+struct node {
+    struct world *c;
+    struct sim_node *sn;
+    uint8_t id[16];
+    int64_t cpus; /* 1/10000 */
+    struct sched *sched;
+    bool alive;
+    int64_t tick_at;       /* when a tick is due, ns */
+    uint64_t version_sent; /* of the view */
+    bool report_due;       /* a timer to report runs */
+    int64_t heard;         /* of the control store, ns */
+    struct trunk trunk;    /* to it */
+    struct list sessions;
+    struct list actors;
+    uint64_t next_client;
+    uint32_t next_conn;
+    uint64_t next_tag;
+    struct peer peers[NODES_MAX];
+    unsigned n_peers;
+};
+
+enum hop_type {
+    HOP_ASK = 1,
+    HOP_GRANT,
+    HOP_REJECT,
+    HOP_RETURN,
+    HOP_RECLAIM,
+    HOP_LOST,
+    HOP_ROOM,
+    HOP_CH_OPEN,
+    HOP_CH_OPENED,
+    HOP_CH_CLOSED,
+    HOP_CH_DATA, /* then the record */
+};
+
+/* What nodes say to each other. */
+struct hop {
+    uint32_t type; /* enum hop_type */
+    int32_t status;
+    uint32_t request, count;
+    uint64_t lease;
+    uint64_t version; /* of cpus */
+    int64_t cpus;     /* ASK: needed; REJECT, ROOM: available; 1/10000 */
+    uint32_t mine, yours;
+    uint8_t worker[16];
+    uint8_t spread;
+    uint8_t broken;
+    uint8_t reserved[6];
+    struct record_address from, to;
+};
+
+/* -UNAVAILABLE: there is no link now. */
+int node_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
+             size_t size);
+struct peer *node_peer(struct node *n, const uint8_t id[16]);
+struct session *node_session_of(struct node *n, const uint8_t worker[16]);
+void session_send(struct session *s, uint16_t type, uint32_t conn, uint64_t tag, const void *data,
+                  size_t size);
+
+extern const uint8_t node_job[4]; /* the only one */
+struct session *session_by_client(struct node *n, uint64_t client);
+struct session *session_by_worker(struct node *n, uint64_t worker);
+struct res_set node_cpus(int64_t quantity);
+
+/* node_links.c */
+extern const struct sim_node_ops node_sim_ops;
+void node_learn(struct node *n, const uint8_t id[16]);
+
+/* node_sched.c */
+extern const struct sched_ops node_sched_ops;
+/* worker 0: a driver. */
+struct session *session_new(struct node *n, uint64_t worker);
+/* What is available, and since when. */
+void node_put_view(struct node *n, struct hop *h);
+void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
+                  const struct record_address *address, int status);
+/* It is not here any more. */
+void hosted_end(struct node *n, struct hosted *h, int status);
+
+/* channel.c */
+void channel_peer_open(struct session *s, uint64_t tag, const struct record_address *to);
+void channel_up(struct session *s, uint32_t conn, const void *data, size_t size);
+void channel_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
+                 size_t size);
+void channel_gone(struct session *s, int status);
+void channel_node_lost(struct node *n, const uint8_t node[16], int status);
+
+#endif
