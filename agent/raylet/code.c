@@ -357,8 +357,8 @@ static void get_closed(void *arg, struct rpc_stream *st, const struct raia_error
         o->error = *err;
         err_wrap(&o->error, "get a package");
     } else {
-        err_set(&o->error, RAIA_ERR_NOT_FOUND,
-                "the control store does not have the package %s", o->sha256);
+        err_set(&o->error, RAIA_ERR_NOT_FOUND, "the control store does not have the package %s",
+                o->sha256);
     }
     op_end(o, -o->error.code);
 }
