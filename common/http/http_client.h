@@ -55,6 +55,11 @@ struct http_request {
     const char *ca_file;               /* PEM file that https servers must chain to; NULL: system */
     const char *cert_file;             /* own PEM certificate for mutual TLS; NULL: none */
     const char *key_file;              /* its private key */
+    const char *ca_pem;                /* the three as PEM texts, instead of files; may be NULL */
+    const char *cert_pem;              /* goes with key_pem */
+    const char *key_pem;               /* wiped by nobody here: its owner does */
+    bool insecure;                     /* the server's certificate is not checked at all */
+    bool http1;                        /* HTTP/1.1: no other exchange on the same connection */
     int connect_timeout_ms;            /* default 5,000 */
     int timeout_ms;                    /* of the whole exchange; default 30,000; -1: none */
     int idle_timeout_ms;               /* no byte for so long; 0: none (rounded up to seconds) */
@@ -69,6 +74,7 @@ struct http_reply {
     char *body;         /* NUL-terminated; NULL if empty or given to on_body */
     size_t body_len;    /* bytes of body */
     char *content_type; /* NULL if not told */
+    int retry_after_s;  /* the header Retry-After, in seconds from now; 0: none */
 };
 void http_reply_done(void *reply); /* frees what it holds; usable with _cleanup_ */
 /* Fills e with a code and text for a status that is no success: the body's own message if it is

@@ -4,6 +4,7 @@
 #include "http/http_transfer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,6 +116,29 @@ static bool set_headers(struct http_transfer *t, const struct http_request *rq)
 
 #define SET(option, value) (curl_easy_setopt(t->easy, option, value) == CURLE_OK)
 
+/* libcurl keeps a copy: the texts may go. */
+static bool set_pem(struct http_transfer *t, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {(void *)(uintptr_t)pem, pem ? strlen(pem) : 0, CURL_BLOB_COPY};
+    return !pem || curl_easy_setopt(t->easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_tls(struct http_transfer *t, const struct http_request *rq)
+{
+    bool ok = set_pem(t, CURLOPT_CAINFO_BLOB, rq->ca_pem) &&
+              set_pem(t, CURLOPT_SSLCERT_BLOB, rq->cert_pem) &&
+              set_pem(t, CURLOPT_SSLKEY_BLOB, rq->key_pem);
+    if (rq->ca_file)
+        ok = ok && SET(CURLOPT_CAINFO, rq->ca_file);
+    if (rq->cert_file)
+        ok = ok && SET(CURLOPT_SSLCERT, rq->cert_file);
+    if (rq->key_file)
+        ok = ok && SET(CURLOPT_SSLKEY, rq->key_file);
+    if (rq->insecure)
+        ok = ok && SET(CURLOPT_SSL_VERIFYPEER, 0L) && SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    return ok;
+}
+
 static bool set_limits(struct http_transfer *t, const struct http_request *rq)
 {
     long total = rq->timeout_ms < 0 ? 0 : rq->timeout_ms ? rq->timeout_ms : 30000;
@@ -126,13 +150,11 @@ static bool set_limits(struct http_transfer *t, const struct http_request *rq)
     if (rq->idle_timeout_ms > 0)
         ok = ok && SET(CURLOPT_LOW_SPEED_LIMIT, 1L) &&
              SET(CURLOPT_LOW_SPEED_TIME, (rq->idle_timeout_ms + 999L) / 1000);
-    if (rq->ca_file)
-        ok = ok && SET(CURLOPT_CAINFO, rq->ca_file);
-    if (rq->cert_file)
-        ok = ok && SET(CURLOPT_SSLCERT, rq->cert_file);
-    if (rq->key_file)
-        ok = ok && SET(CURLOPT_SSLKEY, rq->key_file);
-    return ok;
+    if (rq->http1)
+        ok = ok && SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    /* A peer that vanished is noticed on idle connections too, before they are used again. */
+    return ok && SET(CURLOPT_TCP_KEEPALIVE, 1L) && SET(CURLOPT_TCP_KEEPIDLE, 20L) &&
+           SET(CURLOPT_TCP_KEEPINTVL, 5L) && set_tls(t, rq);
 }
 
 static bool set_body(struct http_transfer *t, const struct http_request *rq)
@@ -237,6 +259,9 @@ int http_transfer_end__(struct http_transfer *t, CURLcode code, struct raia_erro
                        t->text[0] ? t->text : curl_easy_strerror(code));
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_off_t retry_after = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    t->reply.retry_after_s = retry_after > INT_MAX ? INT_MAX : (int)retry_after;
     t->reply.status = (int)status;
     if (type && !(t->reply.content_type = mem_strdup(type)))
         return err_set(e, RAIA_ERR_NOMEM, "%s: out of memory", t->where);

@@ -22,7 +22,15 @@ static void on_hold(struct http_exchange *x, void *arg)
     held = x;
 }
 
+static void on_busy(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    http_answer_header(x, "Retry-After", "7");
+    http_answer_text(x, 429, "later");
+}
+
 static const struct http_route routes[] = {
+    {.method = "GET", .pattern = "/busy", .handle = on_busy},
     {.method = "GET", .pattern = "/hello", .handle = on_hello},
     {.method = "POST", .pattern = "/hello", .handle = on_hello},
     {.method = "GET", .pattern = "/hold", .handle = on_hold},
@@ -31,7 +39,7 @@ static struct fixture f;
 
 static void setup(void)
 {
-    fixture_start(&f, routes, 3, (struct http_server_options){0});
+    fixture_start(&f, routes, sizeof routes / sizeof *routes, (struct http_server_options){0});
 }
 
 static void teardown(void)
@@ -168,4 +176,23 @@ Test(http_client, escape)
     char *s = http_escape("a b/c?\xc3\xa9~");
     cr_assert_str_eq(s, "a%20b%2Fc%3F%C3%A9~");
     mem_free(s);
+}
+
+/* A reply tells after how long to ask again, if the server did; PEM texts that are none are
+ * refused as such. */
+Test(http_client, retry_after)
+{
+    char url[128];
+    _cleanup_(http_reply_done) struct http_reply rp = {0}, hello = {0};
+    struct raia_error e = {0};
+    snprintf(url, sizeof url, "%s/busy", f.url);
+    struct http_request rq = {.url = url, .bearer = TOKEN, .http1 = true, .ca_pem = "none"};
+    cr_assert_eq(http_do(&rq, &rp, &e), 0, "%s", e.text);
+    cr_assert_eq(rp.status, 429);
+    cr_assert_eq(rp.retry_after_s, 7);
+    snprintf(url, sizeof url, "%s/hello", f.url);
+    cr_assert_eq(http_do(&rq, &hello, &e), 0, "%s", e.text);
+    cr_assert_eq(hello.retry_after_s, 0);
+    snprintf(url, sizeof url, "https%s/hello", f.url + 4);
+    cr_assert_lt(http_do(&rq, &rp, &e), 0);
 }
