@@ -74,21 +74,29 @@ raia_actor *actor_by_id(struct runtime *rt, const uint8_t id[16])
     return a;
 }
 
+/* All but the handle itself. */
+static void actor_empty(struct runtime *rt, raia_actor *a)
+{
+    raia_ref *scope = STEAL(a->scope);
+
+    list_del(&a->on_link);
+    list_del(&a->ask.link);
+    if (scope)
+        object_unhold(&rt->objects, scope);
+    task_free(rt, STEAL(a->creation));
+    HASH_DEL(rt->actors, a);
+    caller_fini(&a->caller);
+    question_fini(&a->ask);
+    mem_free(STEAL(a->name));
+    mem_free(STEAL(a->options));
+}
+
 /* Nobody uses it: no handle, no call under way. */
 static void actor_free(struct runtime *rt, raia_actor *a)
 {
     subscribe(rt, a, false);
-    list_del(&a->on_link);
-    list_del(&a->ask.link);
-    if (a->scope)
-        object_unhold(&rt->objects, a->scope);
-    task_free(rt, a->creation);
-    HASH_DEL(rt->actors, a);
     rt->slots[a->slot - 1] = NULL;
-    caller_fini(&a->caller);
-    question_fini(&a->ask);
-    mem_free(a->name);
-    mem_free(a->options);
+    actor_empty(rt, a);
     a->magic = 0;
     mem_free(a);
 }
@@ -378,14 +386,10 @@ void actors_fini(struct runtime *rt)
     raia_actor *a, *next;
 
     HASH_FOREACH (rt->actors, a, next) {
-        HASH_DEL(rt->actors, a);
+        actor_empty(rt, a);
         list_del(&a->unused);
-        list_del(&a->on_link);
-        list_del(&a->ask.link);
         a->link = NULL;
-        a->scope = NULL;
         a->gone = true;
-        caller_fini(&a->caller);
         if (a->handles == 0)
             mem_free(a);
     }
