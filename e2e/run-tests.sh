@@ -64,7 +64,7 @@ export TSAN_OPTIONS=ignore_noninstrumented_modules=1:report_thread_leaks=0:halt_
 for w in $which; do
     case $w in
     release) run "tests, as released" build -LE long ;;
-    asan) build build-asan address,undefined && run "AddressSanitizer, UBSan, LeakSanitizer" build-asan -L 'unit|sim|fuzz' -LE 'long|noasan' ;;
+    asan) build build-asan address,undefined && run "AddressSanitizer, UBSan, LeakSanitizer" build-asan -L 'unit|sim|fuzz|asan' -LE 'long|noasan' ;;
     tsan) build build-tsan thread tsan && run "ThreadSanitizer" build-tsan -L tsan -LE long ;;
     *) echo "usage: $0 [release] [asan] [tsan]" >&2; exit 2 ;;
     esac

@@ -377,6 +377,7 @@ int actor_kill(struct runtime *rt, raia_actor *a, bool no_restart)
 {
     Raia__Gcs__KillActorRequest m = RAIA__GCS__KILL_ACTOR_REQUEST__INIT;
     uint8_t packed[128];
+    struct raia_error e;
     struct question q;
     int r;
 
@@ -385,5 +386,12 @@ int actor_kill(struct runtime *rt, raia_actor *a, bool no_restart)
     m.reason = (char *)(uintptr_t) "raia_actor_kill";
     r = gcs_call(rt, &q, GCS_KILL_ACTOR, packed, raia__gcs__kill_actor_request__pack(&m, packed));
     question_fini(&q);
+    if (r == 0 && no_restart) {
+        /* Its process may be there for a moment yet; for this one it is dead from now on. */
+        err_set(&e, RAIA_ERR_ACTOR_DIED, "actor %s was killed (raia_actor_kill)",
+                a->class ? a->class->name : "");
+        caller_dead(&a->caller, &e);
+        rt_wake(rt, NULL);
+    }
     return r;
 }

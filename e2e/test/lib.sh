@@ -48,7 +48,7 @@ until_ok() {
     done
 }
 
-# Starts a cluster of a head and some workers: cluster NAME WORKERS CPUS [STORE_BYTES]
+# Starts a cluster of a head and some workers: cluster NAME WORKERS CPUS [STORE_BYTES [RESOURCES_OF_WORKERS]]
 cluster() {
     local params="num-cpus: \"$3\"${4:+, object-store-memory: \"$4\"}"
     cat >"$work/$1.yaml" <<EOF2
@@ -62,7 +62,7 @@ spec:
   workerGroupSpecs:
     - groupName: w
       replicas: $2
-      rayStartParams: {$params}
+      rayStartParams: {$params${5:+, resources: '$5'}}
       template: {spec: {containers: [{name: worker, image: x}]}}
 EOF2
     raia up -f "$work/$1.yaml" --detach 2>"$work/up.err" || { cat "$work/up.err"; fail "raia up"; }
