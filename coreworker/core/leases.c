@@ -81,15 +81,14 @@ void submitter_open_failed(struct submitter *s, struct lease *l)
 
 void lease_settle__(struct submitter *s, struct lease *l)
 {
-    if (l->state == LEASE_DRAINING) {
-        if (l->window.count == 0) {
-            struct sched_class *c = l->class;
+    if (l->state == LEASE_DRAINING && l->window.count == 0) {
+        struct sched_class *c = l->class;
 
-            give_back(s, l, false);
-            submitter_pump(s, c);
-        }
+        give_back(s, l, false);
+        submitter_pump(s, c);
         return;
     }
+    /* What a draining one has given back waits for other workers now. */
     if (l->class->queued)
         submitter_pump(s, l->class);
     if (l->window.count == 0 && !l->idle_since)

@@ -204,6 +204,16 @@ static int receive_refs(struct runtime *rt, struct process *from, const struct w
     return 0;
 }
 
+void item_drop(struct runtime *rt, struct process *from, const struct wire_item *item)
+{
+    for (uint32_t i = 0; i < item->head->nrefs; i++) {
+        raia_ref *o = objects_receive(&rt->objects, &item->refs[i], from, true);
+
+        if (o)
+            object_unhold(&rt->objects, o);
+    }
+}
+
 int item_into_object(struct runtime *rt, struct process *from, const struct wire_item *item,
                      raia_ref *o)
 {

@@ -380,11 +380,12 @@ void value_received(struct runtime *rt, struct process *from, const uint8_t *dat
     size_t at = sizeof(*m);
     raia_ref *o;
 
-    if (size < sizeof(*m))
+    if (size < sizeof(*m) || wire_entry_parse(data, size, &at, &item) < 0)
         return;
     o = objects_find(&rt->objects, m->ref.worker, m->ref.counter, m->ref.index);
-    if (!o || o->owner != from || o->state != OBJECT_PENDING ||
-        wire_entry_parse(data, size, &at, &item) < 0)
-        return;
-    item_into_object(rt, from, &item, o);
+    /* Nobody needs it any more, or it has come before: its references go straight back. */
+    if (!o || o->owner != from || o->state != OBJECT_PENDING)
+        item_drop(rt, from, &item);
+    else
+        item_into_object(rt, from, &item, o);
 }

@@ -214,6 +214,8 @@ void flat_write(const struct flat *f, uint8_t *to);
 int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret);
 /* Puts it into the store, as that object. */
 int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o);
+/* Gives back the references of an entry that nobody needs. */
+void item_drop(struct runtime *rt, struct process *from, const struct wire_item *item);
 /* Writes what a received entry is into an object; `from` sent it. */
 int item_into_object(struct runtime *rt, struct process *from, const struct wire_item *item,
                      raia_ref *o);

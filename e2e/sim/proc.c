@@ -567,7 +567,7 @@ void proc_kill(struct proc *p)
 
 void proc_free(struct proc *p)
 {
-    if (p->alive && !sim_failed(p->c->sim)) {
+    if (p->alive) {
         p->alive = false;
         empty(p);
     }
@@ -582,7 +582,7 @@ bool proc_idle(const struct proc *p)
         if (!list_empty(&l->outbox))
             return false;
     return !p->alive ||
-           (p->objects.count == 0 && p->tasks == 0 && list_empty(&p->acts) &&
+           ((p->objects.count == 0 || p->c->lenient) && p->tasks == 0 && list_empty(&p->acts) &&
             list_empty(&p->ready) && list_empty(&p->answering) && p->submitter.pending == 0);
 }
 

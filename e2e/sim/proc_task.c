@@ -558,9 +558,14 @@ static void value_received(struct proc *p, struct process *from, const void *dat
     size_t at = sizeof(*m);
     struct raia_ref *o = objects_find(&p->objects, m->ref.worker, m->ref.counter, m->ref.index);
 
-    if (!o || o->owner != from || o->state != OBJECT_PENDING ||
-        wire_entry_parse(data, size, &at, &item) < 0)
+    if (wire_entry_parse(data, size, &at, &item) < 0)
         return;
+    /* Nobody needs it any more, or it has come before: its references go straight back. */
+    if (!o || o->owner != from || o->state != OBJECT_PENDING) {
+        for (uint32_t i = 0; i < item.head->nrefs; i++)
+            object_unhold(&p->objects, objects_receive(&p->objects, &item.refs[i], from, true));
+        return;
+    }
     item_into_object(p, from, &item, o);
 }
 

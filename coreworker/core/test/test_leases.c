@@ -7,7 +7,7 @@
 
 static struct lease *opened;
 static int link_a; /* its address is the link */
-static unsigned given_back, failures, uncertain;
+static unsigned given_back, failures, uncertain, wanted;
 
 static void define_class(void *ctx, struct sched_class *c)
 {
@@ -19,7 +19,7 @@ static void demand(void *ctx, struct sched_class *c, uint32_t want)
 {
     (void)ctx;
     (void)c;
-    (void)want;
+    wanted = want;
 }
 
 static void open_lease(void *ctx, struct lease *l)
@@ -44,6 +44,13 @@ static void give_back(void *ctx, struct lease *l, bool broken)
     given_back += broken;
 }
 
+static void steal(void *ctx, struct lease *l, uint32_t count)
+{
+    (void)ctx;
+    (void)l;
+    cr_assert_eq(count, 2);
+}
+
 static void failed(void *ctx, struct task *t, const struct raia_error *e)
 {
     (void)ctx;
@@ -57,6 +64,7 @@ static const struct submitter_ops ops = {.define_class = define_class,
                                          .open = open_lease,
                                          .push = push,
                                          .give_back = give_back,
+                                         .steal = steal,
                                          .failed = failed};
 
 /* A worker with the first of three tasks before it answered, and the other two sent: `retries` of
@@ -67,7 +75,7 @@ static void three_sent(struct submitter *s, struct task t[3], int retries)
     struct rec_lease grant = {.lease = 7, .number = 1};
     struct sched_class *c;
 
-    given_back = failures = uncertain = 0;
+    given_back = failures = uncertain = wanted = 0;
     cr_assert_eq(submitter_init(s, &ops, NULL), 0);
     c = submitter_class(s, 0, &cpu, 1);
     memset(t, 0, 3 * sizeof(*t));
@@ -148,6 +156,23 @@ Test(leases, break_runs_again_what_may_run_twice)
     cr_assert_eq(t[2].retries, 2);
     cr_assert_eq(t[1].state, TASK_QUEUED);
     cr_assert_eq(t[2].state, TASK_QUEUED);
+    submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
+    submitter_fini(&s);
+}
+
+/* A worker is asked back while it runs one task; the other one, given back unstarted, is for another
+ * worker: it is asked for at once. */
+Test(leases, what_a_reclaimed_lease_gives_back_is_asked_for)
+{
+    struct submitter s;
+    struct task t[3];
+
+    three_sent(&s, t, 0);
+    submitter_reclaim(&s, 7, NULL);
+    cr_assert_eq(wanted, 0);
+    cr_assert_null(submitter_replied(&s, &link_a, submitter_tag(opened, t[2].sequence), true, 0));
+    cr_assert_eq(t[2].state, TASK_QUEUED);
+    cr_assert_eq(wanted, 1);
     submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
     submitter_fini(&s);
 }
