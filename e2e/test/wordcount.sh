@@ -1,7 +1,9 @@
 #!/bin/bash
 # The word count over a head and two workers gives what coreutils give, and leaves nothing behind.
 . "$(dirname "$0")/lib.sh"
-folders=(/usr/share/doc /usr/share/common-licenses)
+# A copy, as packages may be installed meanwhile.
+cp -a /usr/share/doc /usr/share/common-licenses "$work/"
+folders=("$work/doc" "$work/common-licenses")
 
 cat >"$work/job.yaml" <<EOF
 apiVersion: ray.io/v1
