@@ -38,13 +38,24 @@ struct process *objects_process(struct objects *t, const struct record_address *
 
 static struct borrow *find_borrow(struct raia_ref *o, const struct process *by)
 {
-    struct borrow *b;
+    const struct list *here, *there;
 
     if (!o->more)
         return NULL;
-    LIST_FOREACH (b, &o->more->borrowers, in_object)
+    /* Along both lists at once, until the shorter one ends: an object may have many borrowers, and a
+     * process may borrow many objects. */
+    here = o->more->borrowers.next;
+    there = by->borrowed.next;
+    for (; here != &o->more->borrowers && there != &by->borrowed;
+         here = here->next, there = there->next) {
+        struct borrow *b = container_of(here, struct borrow, in_object);
+
         if (b->by == by)
             return b;
+        b = container_of(there, struct borrow, in_process);
+        if (b->object == o)
+            return b;
+    }
     return NULL;
 }
 

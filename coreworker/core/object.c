@@ -272,6 +272,7 @@ struct object_more *object_more(struct objects *t, struct raia_ref *o)
             return NULL;
         *o->more = (struct object_more){0};
         list_init(&o->more->borrowers);
+        list_init(&o->more->readers);
     }
     return o->more;
 }

@@ -92,6 +92,7 @@ struct object_more {
     uint32_t pins;           /* views of it, and calls that read it */
     bool fetching;           /* STORED: the raylet has been asked for it */
     struct list borrowers;   /* struct borrow */
+    struct list readers;     /* the runtime's: arguments of calls that wait for `mapped` */
     uint8_t actor[16];       /* OBJECT_ACTOR: whose handles it counts */
     struct raia_ref **inner; /* STORED: references inside, held; owned array */
     uint32_t ninner;

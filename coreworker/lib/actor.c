@@ -35,7 +35,7 @@ static void subscribe(struct runtime *rt, raia_actor *a, bool on)
 raia_actor *actor_new(struct runtime *rt, const uint8_t id[16])
 {
     raia_actor *a = mem_new(raia_actor), **slots;
-    uint32_t slot = 0;
+    uint32_t slot = rt->free_slot;
 
     if (!a)
         return NULL;
@@ -62,6 +62,7 @@ raia_actor *actor_new(struct runtime *rt, const uint8_t id[16])
         return NULL;
     }
     rt->slots[slot] = a;
+    rt->free_slot = slot + 1;
     a->slot = slot + 1;
     return a;
 }
@@ -96,6 +97,8 @@ static void actor_free(struct runtime *rt, raia_actor *a)
 {
     subscribe(rt, a, false);
     rt->slots[a->slot - 1] = NULL;
+    if (a->slot - 1 < rt->free_slot)
+        rt->free_slot = a->slot - 1;
     actor_empty(rt, a);
     a->magic = 0;
     mem_free(a);
@@ -312,7 +315,7 @@ static void connect_actor(void *ctx, struct caller *c, uint64_t first)
         caller_broke(c, p && p->dead);
         a->reconnect = !(p && p->dead);
         a->retry_at = rt->now + 100 * CLOCK_NS_PER_MS;
-        rt->next_tick = rt->now;
+        rt->next_reconnect = rt->next_tick = rt->now;
         return;
     }
     list_add_tail(&l->callers, &a->on_link);
@@ -395,5 +398,5 @@ void actors_fini(struct runtime *rt)
     }
     mem_free(rt->slots);
     rt->slots = NULL;
-    rt->nslots = 0;
+    rt->nslots = rt->free_slot = 0;
 }

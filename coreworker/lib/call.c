@@ -19,6 +19,7 @@ static void drop_arguments(struct runtime *rt, struct raia_call *c)
                 object_unhold(&rt->objects, a->inner[k]);
         mem_free(a->inner);
         if (a->stored) {
+            list_del(&a->waiting);
             if (a->pinned)
                 store_unpin(rt, a->stored);
             object_unhold(&rt->objects, a->stored);
@@ -69,6 +70,8 @@ static int gather(struct runtime *rt, struct raia_call *c, struct call_arg *a)
         return 0;
     }
     c->waits++;
+    a->call = c;
+    list_add_tail(&a->stored->more->readers, &a->waiting);
     return store_fetch(rt, a->stored);
 }
 
@@ -196,22 +199,19 @@ struct raia_call *call_next(struct runtime *rt)
 
 void call_object_came(struct runtime *rt, raia_ref *o)
 {
-    struct raia_call *c;
     bool ready = false;
+    struct list *l;
 
-    LIST_FOREACH (c, &rt->ready, link)
-        for (unsigned i = 0; c->waits && i < c->head.nargs; i++) {
-            struct call_arg *a = &c->args[i];
+    while (o->more && (l = list_pop(&o->more->readers))) {
+        struct call_arg *a = container_of(l, struct call_arg, waiting);
 
-            if (a->stored != o || a->pinned)
-                continue;
-            if (o->more && o->more->mapped) {
-                store_pin(o);
-                a->pinned = true;
-            }
-            c->waits--;
-            ready = true;
+        if (o->more->mapped) {
+            store_pin(o);
+            a->pinned = true;
         }
+        a->call->waits--;
+        ready = true;
+    }
     if (ready && rt->worker)
         host_work(rt);
 }

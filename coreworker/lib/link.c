@@ -309,7 +309,7 @@ void link_closed(struct runtime *rt, struct link *l, int status)
         caller_broke(&a->caller, died);
         a->reconnect = !died;
         a->retry_at = rt->now + 100 * CLOCK_NS_PER_MS;
-        rt->next_tick = rt->now;
+        rt->next_reconnect = rt->next_tick = rt->now;
     }
     if (died) {
         err_set(&e, -status, "%s", raia_strerror(status));

@@ -101,7 +101,7 @@ void rt_init_once(struct runtime *rt)
     rt->pid = getpid();
     rt->socket = rt->bell_fd = rt->kick_fd = -1;
     rt->next_tag = 1;
-    rt->next_tick = CLOCK_NEVER;
+    rt->next_tick = rt->next_deadline = rt->next_reconnect = CLOCK_NEVER;
     rt->max_pending_tasks = RT_PENDING_MAX;
 }
 
@@ -113,12 +113,23 @@ void rt_tick(struct runtime *rt, int64_t now)
     if (rt->dead)
         return;
     next = submitter_tick(&rt->submitter, now);
-    t = tasks_check_deadlines(rt, now);
-    if (t < next)
-        next = t;
-    t = actors_tick(rt, now);
-    if (t < next)
-        next = t;
+    /* These look at every task, and every actor: only when something is due. */
+    if (now >= rt->next_deadline) {
+        rt->next_deadline = CLOCK_NEVER;
+        t = tasks_check_deadlines(rt, now);
+        if (t < rt->next_deadline)
+            rt->next_deadline = t;
+    }
+    if (now >= rt->next_reconnect) {
+        rt->next_reconnect = CLOCK_NEVER;
+        t = actors_tick(rt, now);
+        if (t < rt->next_reconnect)
+            rt->next_reconnect = t;
+    }
+    if (rt->next_deadline < next)
+        next = rt->next_deadline;
+    if (rt->next_reconnect < next)
+        next = rt->next_reconnect;
     rt->next_tick = next;
     rt_flush(rt);
 }

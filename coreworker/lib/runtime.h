@@ -316,10 +316,12 @@ int64_t tasks_check_deadlines(struct runtime *rt, int64_t now);
 /* ---- executing: call.c, execute.c, worker.c */
 
 struct call_arg {
-    struct wire_item item; /* in the message */
-    raia_ref **inner;      /* item.head->nrefs objects, held; NULL: none */
-    raia_ref *stored;      /* STORED: the object, held */
-    bool pinned;           /* stored is mapped, and pinned by this */
+    struct wire_item item;  /* in the message */
+    raia_ref **inner;       /* item.head->nrefs objects, held; NULL: none */
+    raia_ref *stored;       /* STORED: the object, held */
+    bool pinned;            /* stored is mapped, and pinned by this */
+    struct raia_call *call; /* whose it is */
+    struct list waiting;    /* object_more.readers, until it is mapped */
 };
 
 struct call_return {
@@ -497,10 +499,12 @@ struct runtime {
     struct pool pool;
     struct objects objects;
     struct submitter submitter;
-    uint64_t counter;  /* of task ids */
-    int64_t now;       /* ns; as of the last step */
-    int64_t next_tick; /* ns */
-    uint64_t submits;  /* to drain now and then */
+    uint64_t counter;       /* of task ids */
+    int64_t now;            /* ns; as of the last step */
+    int64_t next_tick;      /* ns */
+    int64_t next_deadline;  /* ns; no task's deadline passes before it */
+    int64_t next_reconnect; /* ns; no actor's retry_at comes before it */
+    uint64_t submits;       /* to drain now and then */
     int64_t max_pending_tasks;
     uint64_t tasks;                    /* tasks and calls that exist */
     struct sched_class *default_class; /* 1 CPU; NULL: not used yet */
@@ -546,6 +550,7 @@ struct runtime {
     struct list unused_actors; /* to be freed when nobody is inside their cores */
     raia_actor **slots;        /* by slot - 1; owned */
     uint32_t nslots;
+    uint32_t free_slot;    /* index: all before it are taken */
     struct host *host;     /* the actor that lives here; NULL: none */
     pid_t cluster_pid;     /* of a cluster of our own; 0: none */
     char cluster_name[64]; /* of it */

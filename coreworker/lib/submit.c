@@ -556,6 +556,8 @@ int submit_task(struct runtime *rt, struct function *f, raia_actor *actor,
         task_free(rt, t);
         return r;
     }
+    if (t->deadline < rt->next_deadline)
+        rt->next_deadline = t->deadline;
     if (t->deadline < rt->next_tick)
         rt->next_tick = t->deadline;
     dispatch(rt, t);
