@@ -77,7 +77,12 @@ const char *http_param(const struct http_exchange *x, const char *name)
 
 const char *http_query(const struct http_exchange *x, const char *name)
 {
-    return http_target_query(&x->target, name);
+    return http_target_query(&x->target, name, 0);
+}
+
+const char *http_query_at(const struct http_exchange *x, const char *name, size_t i)
+{
+    return http_target_query(&x->target, name, i);
 }
 
 const char *http_header_of(const struct http_exchange *x, const char *name)

@@ -112,11 +112,11 @@ void http_target_done(void *target)
     mem_free(STEAL(t->text));
 }
 
-const char *http_target_query(const struct http_target *t, const char *name)
+const char *http_target_query(const struct http_target *t, const char *name, size_t i)
 {
-    for (size_t i = 0; i < t->n_query; i++)
-        if (strcmp(t->names[i], name) == 0)
-            return t->values[i];
+    for (size_t k = 0; k < t->n_query; k++)
+        if (strcmp(t->names[k], name) == 0 && i-- == 0)
+            return t->values[k];
     return NULL;
 }
 

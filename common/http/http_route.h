@@ -40,7 +40,8 @@ struct http_params {
 
 int http_target_parse(const char *target, struct http_target *ret_target);
 void http_target_done(void *target); /* usable with _cleanup_ */
-const char *http_target_query(const struct http_target *t, const char *name); /* the first */
+/* The i-th value of that name, from 0; NULL: there are not so many. */
+const char *http_target_query(const struct http_target *t, const char *name, size_t i);
 
 /* Does the path match; fills ret_params (untouched if not). */
 bool http_pattern_match(const char *pattern, const struct http_target *t,

@@ -104,6 +104,8 @@ const char *http_method(const struct http_exchange *x);
 const char *http_path(const struct http_exchange *x); /* as sent, not decoded, without query */
 const char *http_param(const struct http_exchange *x, const char *name); /* of the pattern */
 const char *http_query(const struct http_exchange *x, const char *name); /* decoded; NULL: none */
+/* The i-th value of a name that is given more than once, from 0. */
+const char *http_query_at(const struct http_exchange *x, const char *name, size_t i);
 const char *http_header_of(const struct http_exchange *x, const char *name);
 const char *http_body(const struct http_exchange *x,
                       size_t *ret_len); /* NUL-terminated; not NULL */

@@ -20,8 +20,7 @@ static void set_text(struct json *o, const char *key, const char *text)
         (void)json_set_null(o, key);
 }
 
-/* The host of "host:port" or "[v6]:port". */
-static void host_of(const char *address, char *buf, size_t size)
+void rest_host_of(const char *address, char *buf, size_t size)
 {
     const char *colon = strrchr(address, ':');
     int n = (int)(colon ? (size_t)(colon - address) : strlen(address));
@@ -40,7 +39,7 @@ static struct json *driver_info(struct gcs_core *core, const Raia__Gcs__Job *job
     char hex[33], host[256] = "";
 
     if (node)
-        host_of(node->address, host, sizeof host);
+        rest_host_of(node->address, host, sizeof host);
     (void)json_set_str(o, "id", rest_hex(job->job_id, hex));
     (void)json_set_str(o, "node_ip_address", host);
     /* Ray's is text. */
@@ -120,7 +119,7 @@ struct json *rest_job_details(struct gcs_core *core, const Raia__Storage__Submis
     else if (job && job->driver)
         node = gcs_core_find_node(core, job->driver->node_id);
     if (node) {
-        host_of(node->address, host, sizeof host);
+        rest_host_of(node->address, host, sizeof host);
         (void)snprintf(url, sizeof url, "http://%s", host);
         (void)json_set_str(o, "driver_agent_http_address", url);
         (void)json_set_str(o, "driver_node_id", rest_hex(node->node_id, hex));

@@ -55,6 +55,7 @@ static const struct http_route routes[] = {
      .on_body = rest_package_body,
      .max_body = UPLOAD_MAX},
     {.method = "GET", .pattern = "/api/v0/{what}", .handle = rest_state_list},
+    {.method = "GET", .pattern = "/api/v0/{what}/summarize", .handle = rest_state_summary},
 };
 
 static void on_ready(void *arg, int fd, unsigned events)

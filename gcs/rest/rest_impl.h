@@ -49,6 +49,7 @@ void rest_package_get(struct http_exchange *x, void *arg);
 int rest_package_body(struct http_exchange *x, const void *data, size_t len, void *arg);
 void rest_package_put(struct http_exchange *x, void *arg);
 void rest_state_list(struct http_exchange *x, void *arg);
+void rest_state_summary(struct http_exchange *x, void *arg);
 void rest_metrics(struct http_exchange *x, void *arg);
 
 /* The submission that the path's {id} names. NULL: 404, or 400 for a driver that nobody submitted,
@@ -73,6 +74,8 @@ int rest_metrics_new(struct rest *rest, struct raia_error *e);
 void rest_metrics_free(struct rest *rest);
 void rest_tails_end(struct rest *rest);
 void rest_uploads_forget(struct rest *rest);
+/* The host of "host:port" or "[v6]:port". */
+void rest_host_of(const char *address, char *buf, size_t size);
 /* Lower-case hex of bytes, or "" of none; buf has room for 2 * 16 + 1. */
 const char *rest_hex(ProtobufCBinaryData bytes, char *buf);
 

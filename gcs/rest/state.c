@@ -9,19 +9,26 @@
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     10000
+#define FILTERS_MAX   16
 /* Quantities are in these parts of a unit. */
 #define RESOURCE_UNIT 10000.0
 
+/* A condition that rows must meet. */
+struct filter {
+    const char *key;   /* of a member */
+    const char *value; /* what it must be, or not be */
+    bool not ;         /* "!=" */
+};
+
 /* A listing being made. */
 struct listing {
-    struct gcs_core *core;    /* where from */
-    struct json *rows;        /* those that match, at most limit */
-    size_t limit;             /* the most rows */
-    size_t total;             /* all there are */
-    size_t matched;           /* those that match */
-    const char *filter_key;   /* NULL: no filter */
-    const char *filter_value; /* what it must be, or not be */
-    bool filter_not;          /* "!=" */
+    struct gcs_core *core;              /* where from */
+    struct json *rows;                  /* those that match, at most limit */
+    size_t limit;                       /* the most rows */
+    size_t total;                       /* all there are */
+    size_t matched;                     /* those that match */
+    struct filter filters[FILTERS_MAX]; /* all of them must hold */
+    size_t n_filters;                   /* how many */
 };
 
 /* The text of a member, as filters compare it. */
@@ -43,9 +50,13 @@ static bool member_equals(const struct json *row, const char *key, const char *v
 static void add_row(struct listing *l, struct json *row)
 {
     l->total++;
-    if (l->filter_key && member_equals(row, l->filter_key, l->filter_value) == l->filter_not) {
-        json_free(row);
-        return;
+    for (size_t i = 0; i < l->n_filters; i++) {
+        const struct filter *f = &l->filters[i];
+
+        if (member_equals(row, f->key, f->value) == f->not ) {
+            json_free(row);
+            return;
+        }
     }
     l->matched++;
     if (l->matched > l->limit)
@@ -76,12 +87,9 @@ static struct json *resources(Raia__Resource *const *list, size_t n)
 static void add_node(void *arg, const Raia__Gcs__Node *node)
 {
     struct json *o = json_new_object(), *labels = json_new_object();
-    const char *colon = strrchr(node->address, ':');
     char ip[256];
 
-    (void)snprintf(ip, sizeof ip, "%.*s",
-                   (int)(colon ? colon - node->address : (long)strlen(node->address)),
-                   node->address);
+    rest_host_of(node->address, ip, sizeof ip);
     for (size_t i = 0; i < node->n_labels; i++)
         (void)json_set_str(labels, node->labels[i]->name, node->labels[i]->value);
     set_hex(o, "node_id", node->node_id);
@@ -136,39 +144,50 @@ static void add_actor(void *arg, const Raia__Gcs__Actor *actor)
     (void)json_set_bool(o, "is_detached", spec->detached);
     (void)json_set(o, "num_restarts", json_new_uint(actor->restarts));
     (void)json_set(o, "required_resources", resources(spec->resources, spec->n_resources));
-    if (actor->death)
-        (void)json_set_str(o, "death_cause", actor->death->text);
-    else
+    if (actor->death) { /* Ray's is an object too */
+        struct json *cause = json_new_object();
+
+        (void)json_set_str(cause, "error_message", actor->death->text);
+        (void)json_set(o, "death_cause", cause);
+    } else
         (void)json_set_null(o, "death_cause");
     (void)json_set_int(o, "start_time_ms", actor->start_unix_ms);
     (void)json_set_int(o, "end_time_ms", actor->end_unix_ms);
     add_row(arg, o);
 }
 
-static struct json *worker(const char *type, bool alive, const Raia__Address *address, int32_t pid)
+static struct json *worker(struct gcs_core *core, const char *type, bool alive,
+                           const Raia__Address *address, int32_t pid)
 {
+    const Raia__Gcs__Node *node = gcs_core_find_node(core, address->node_id);
     struct json *o = json_new_object();
+    char ip[256];
 
+    rest_host_of(node ? node->address : "", ip, sizeof ip);
     set_hex(o, "worker_id", address->worker_id);
     (void)json_set_bool(o, "is_alive", alive);
     (void)json_set_str(o, "worker_type", type);
     (void)json_set_null(o, "exit_type");
     set_hex(o, "node_id", address->node_id);
-    (void)json_set_null(o, "ip");
+    (void)json_set_str(o, "ip", ip);
     (void)json_set_int(o, "pid", pid);
     return o;
 }
 
 static void add_driver(void *arg, const Raia__Gcs__Job *job)
 {
+    struct listing *l = arg;
+
     if (job->driver && job->driver->worker_id.len)
-        add_row(arg, worker("DRIVER", !job->dead, job->driver, job->driver_pid));
+        add_row(arg, worker(l->core, "DRIVER", !job->dead, job->driver, job->driver_pid));
 }
 
 static void add_actor_worker(void *arg, const Raia__Gcs__Actor *actor)
 {
+    struct listing *l = arg;
+
     if (actor->state == RAIA__GCS__ACTOR_STATE__ACTOR_ALIVE)
-        add_row(arg, worker("WORKER", true, actor->address, actor->pid));
+        add_row(arg, worker(l->core, "WORKER", true, actor->address, actor->pid));
 }
 
 static void add_jobs(struct listing *l)
@@ -202,7 +221,7 @@ static int fill(struct listing *l, const char *what, const char **ret_warning)
 
 static int read_query(struct http_exchange *x, struct listing *l, struct raia_error *e)
 {
-    const char *limit = http_query(x, "limit"), *predicate = http_query(x, "filter_predicates");
+    const char *limit = http_query(x, "limit");
     char *end = NULL;
     unsigned long n = LIMIT_DEFAULT;
 
@@ -212,13 +231,21 @@ static int read_query(struct http_exchange *x, struct listing *l, struct raia_er
             return err_set(e, RAIA_ERR_INVALID, "limit must be a number from 1 to %d", LIMIT_MAX);
     }
     l->limit = n;
-    l->filter_key = http_query(x, "filter_keys");
-    l->filter_value = http_query(x, "filter_values");
-    if (l->filter_key && !l->filter_value)
-        return err_set(e, RAIA_ERR_INVALID, "filter_keys without filter_values");
-    if (predicate && strcmp(predicate, "=") != 0 && strcmp(predicate, "!=") != 0)
-        return err_set(e, RAIA_ERR_INVALID, "filter_predicates must be = or !=");
-    l->filter_not = predicate && predicate[0] == '!';
+    for (size_t i = 0; http_query_at(x, "filter_keys", i); i++) {
+        const char *predicate = http_query_at(x, "filter_predicates", i);
+        struct filter *f = &l->filters[i];
+
+        if (i == FILTERS_MAX)
+            return err_set(e, RAIA_ERR_INVALID, "more than %d filters", FILTERS_MAX);
+        f->key = http_query_at(x, "filter_keys", i);
+        f->value = http_query_at(x, "filter_values", i);
+        if (!f->value)
+            return err_set(e, RAIA_ERR_INVALID, "filter_keys without filter_values");
+        if (predicate && strcmp(predicate, "=") != 0 && strcmp(predicate, "!=") != 0)
+            return err_set(e, RAIA_ERR_INVALID, "filter_predicates must be = or !=");
+        f->not = predicate && predicate[0] == '!';
+        l->n_filters++;
+    }
     return 0;
 }
 
@@ -243,6 +270,28 @@ static struct json *envelope(struct listing *l, const char *warning)
     return root;
 }
 
+/* Ray's envelope around a reason, which its command line prints. */
+static void answer_refusal(struct http_exchange *x, int status, const char *why)
+{
+    struct json *root = json_new_object();
+
+    (void)json_set_bool(root, "result", false);
+    (void)json_set_str(root, "msg", why);
+    (void)json_set_str(root, "error", why);
+    if (json_set(root, "data", json_new_object()) < 0) {
+        json_free(root);
+        root = NULL;
+    }
+    http_answer_json(x, status, root);
+}
+
+/* Summaries, which Ray's command line asks for too. */
+void rest_state_summary(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    answer_refusal(x, 404, "Raia has no summaries here; list nodes, actors, jobs, workers");
+}
+
 void rest_state_list(struct http_exchange *x, void *arg)
 {
     struct rest *rest = arg;
@@ -251,14 +300,16 @@ void rest_state_list(struct http_exchange *x, void *arg)
     struct raia_error e = {0};
 
     if (read_query(x, &l, &e) < 0) {
-        http_answer_failure(x, &e);
+        answer_refusal(x, 400, e.text);
         return;
     }
     l.rows = json_new_array();
     if (fill(&l, what, &warning) < 0) {
         json_free(l.rows);
-        http_answer_error(x, 404,
-                          "no such listing: '%.60s'; there are nodes, actors, jobs, workers", what);
+        (void)err_set(&e, RAIA_ERR_NOT_FOUND,
+                      "Raia has no listing of '%.60s' here; there are nodes, actors, jobs, workers",
+                      what);
+        answer_refusal(x, 404, e.text);
         return;
     }
     rest_answer_state(rest, x, envelope(&l, warning));

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (t.n_segments && *t.segments[0] && !http_pattern_match("/{all...}", &t, &p))
             abort();
         (void)http_route_find(routes, 3, "GET", &t, &p, &other);
-        (void)http_target_query(&t, "x");
+        (void)http_target_query(&t, "x", 0);
         http_target_done(&t);
     }
     mem_free(text);

@@ -16,9 +16,11 @@ Test(http_route, target)
     cr_assert_eq(t.n_segments, 3);
     cr_assert_str_eq(t.segments[2], "a/b");
     cr_assert_str_eq(t.rest[1], "jobs/a%2Fb/");
-    cr_assert_str_eq(http_target_query(&t, "x"), "1  2");
-    cr_assert_str_eq(http_target_query(&t, "flag"), "");
-    cr_assert_null(http_target_query(&t, "y"));
+    cr_assert_str_eq(http_target_query(&t, "x", 0), "1  2");
+    cr_assert_str_eq(http_target_query(&t, "flag", 0), "");
+    cr_assert_str_eq(http_target_query(&t, "x", 1), "3");
+    cr_assert_null(http_target_query(&t, "x", 2));
+    cr_assert_null(http_target_query(&t, "y", 0));
     http_target_done(&t);
 }
 
