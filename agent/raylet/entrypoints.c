@@ -97,11 +97,10 @@ static void fail(struct raylet *r, struct entrypoint *p, const struct raia_error
     gcs_entrypoint(r, p);
 }
 
-/* The first line of its log says which keys of its runtime_env mean nothing here. */
+/* The first line of its log says what was asked for and is not done. */
 static void warn_ignored(const char *log, const char *keys)
 {
-    _cleanup_(mem_freep) char *line =
-        mem_printf("raia: ignored in runtime_env (Raia does not install software): %s\n", keys);
+    _cleanup_(mem_freep) char *line = mem_printf("raia: ignored: %s\n", keys);
     _cleanup_(fd_closep) int fd =
         open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 

@@ -51,7 +51,9 @@ says "already exists, skipping upload"
 ray_does 0 job list
 says "metadata={'who': 'me'}"; says "submission_id='everything'"
 ray_does 0 job submit --runtime-env-json '{"pip": ["requests"]}' -- true
-says "ignored in runtime_env"
+says "raia: ignored: runtime_env.pip"
+ray_does 0 job submit --entrypoint-num-cpus 1 --entrypoint-resources '{"CPU": 1}' -- true
+says "succeeded"
 
 echo "-- later: status, logs, stop, delete"
 ray_does 0 job submit --no-wait --submission-id later -- sh -c 'echo begun; sleep 300'

@@ -106,7 +106,9 @@ run c "\"entrypoint\": \"cat sub/data; $surroundings V sub/data 2\", \"runtime_e
 json "d['status'] == 'SUCCEEDED' and 'pip' in d['message'] and 'excludes' not in d['message'] and d['runtime_env']['working_dir'] == 'gcs://_ray_pkg_1.zip'"
 json "d['job_id'] and d['driver_info']['pid']"
 call 200 GET /api/jobs/c/logs
-json "d['logs'].splitlines()[0].startswith('raia: ignored in runtime_env') and d['logs'].count('worker x contents') == 2 and 'driver x contents' in d['logs']"
+json "d['logs'].splitlines()[0].startswith('raia: ignored: ') and d['logs'].count('worker x contents') == 2 and 'driver x contents' in d['logs']"
+run n '"entrypoint": "true", "entrypoint_num_cpus": 1, "entrypoint_num_gpus": 0, "entrypoint_resources": {}'
+json "d['status'] == 'SUCCEEDED' and d['message'].endswith('(Raia ignored: entrypoint_num_cpus)')"
 run d '"entrypoint": "true", "runtime_env": {"working_dir": "gcs://none.zip"}'
 json "d['status'] == 'FAILED' and d['error_type'] == 'RUNTIME_ENV_SETUP_FAILURE' and 'gcs://none.zip' in d['message']"
 run e '"entrypoint": "true", "runtime_env": {"working_dir": "/nonexistent/x"}'

@@ -206,15 +206,14 @@ int submission_table_create(struct submission_table *t, struct gcs_now now,
     return 0;
 }
 
-/* Its message: the text, and which keys of its runtime_env mean nothing. */
+/* Its message: the text, and what was asked for and not done. */
 static void say(struct submission *s, const char *text, struct commit *c)
 {
     const Raia__RuntimeEnv *env = s->row->runtime_env;
     _cleanup_(mem_freep) char *all = NULL;
 
     if (env && *env->unsupported)
-        all = mem_printf("%s (ignored in its runtime_env, for Raia does not install software: %s)",
-                         text, env->unsupported);
+        all = mem_printf("%s (Raia ignored: %s)", text, env->unsupported);
     if ((env && *env->unsupported && !all) || pb_set_str(&s->row->message, all ? all : text) < 0)
         commit_fail(c, RAIA_ERR_NOMEM);
 }

@@ -242,24 +242,25 @@ static int add_env_vars(const struct json *vars, Raia__RuntimeEnv *env, struct r
     return 0;
 }
 
+/* Notes what was asked for and will not be done: the job's message and log tell it. */
+static int ignore(Raia__RuntimeEnv *env, const char *prefix, const char *key)
+{
+    _cleanup_(mem_freep) char *all =
+        mem_printf("%s%s%s%.100s", env->unsupported, *env->unsupported ? ", " : "", prefix, key);
+
+    return all ? pb_set_str(&env->unsupported, all) : -RAIA_ERR_NOMEM;
+}
+
 static int add_runtime_env(const struct json *given, Raia__Storage__Submission *s,
                            struct raia_error *e)
 {
-    Raia__RuntimeEnv *env = mem_alloc(sizeof *env);
-    _cleanup_(mem_freep) char *unsupported = mem_strdup("");
+    Raia__RuntimeEnv *env = s->runtime_env;
     _cleanup_(mem_freep) char *text = NULL;
     int r = 0;
 
-    if (!env || !unsupported) {
-        mem_free(env);
-        return err_set(e, RAIA_ERR_NOMEM, "runtime_env");
-    }
-    raia__runtime_env__init(env);
-    s->runtime_env = env;
     JSON_FOREACH(member, given)
     {
         const char *key = json_key(member);
-        char *more;
 
         if (json_is(member, JSON_NULL) || key[0] == '_' || strcmp(key, "config") == 0 ||
             strcmp(key, "excludes") == 0)
@@ -272,19 +273,32 @@ static int add_runtime_env(const struct json *given, Raia__Storage__Submission *
             else if (pb_set_str(&env->working_dir, json_str(member)) < 0)
                 r = err_set(e, RAIA_ERR_NOMEM, "runtime_env");
         } else {
-            more = mem_printf("%s%s%s", unsupported, *unsupported ? ", " : "", key);
-            if (!more)
+            if (ignore(env, "runtime_env.", key) < 0)
                 r = err_set(e, RAIA_ERR_NOMEM, "runtime_env");
-            mem_free(unsupported);
-            unsupported = more;
         }
         if (r < 0)
             return r;
     }
     text = json_print(given, JSON_COMPACT, NULL);
-    if (!text || pb_set_str(&s->runtime_env_json, text) < 0 ||
-        pb_set_str(&env->unsupported, unsupported) < 0)
+    if (!text || pb_set_str(&s->runtime_env_json, text) < 0)
         return err_set(e, RAIA_ERR_NOMEM, "runtime_env");
+    return 0;
+}
+
+/* Entrypoints run on the head at once, and nothing is set aside for them. */
+static int ignore_resources(const struct json *root, Raia__RuntimeEnv *env)
+{
+    JSON_FOREACH(member, root)
+    {
+        double number = 0;
+        bool empty = json_is(member, JSON_NULL) ||
+                     (json_is(member, JSON_OBJECT) && json_size(member) == 0) ||
+                     (json_double(member, &number) == 0 && number == 0);
+
+        if (strncmp(json_key(member), "entrypoint_", 11) == 0 && !empty &&
+            ignore(env, "", json_key(member)) < 0)
+            return -RAIA_ERR_NOMEM;
+    }
     return 0;
 }
 
@@ -307,6 +321,12 @@ static int fill(const struct json *root, const char *fresh_id, Raia__Storage__Su
     }
     if (pb_set_str(&s->submission_id, id ? id : fresh_id) < 0 ||
         pb_set_str(&s->entrypoint, entrypoint) < 0)
+        return err_set(e, RAIA_ERR_NOMEM, "submit");
+    s->runtime_env = mem_alloc(sizeof *s->runtime_env);
+    if (!s->runtime_env)
+        return err_set(e, RAIA_ERR_NOMEM, "submit");
+    raia__runtime_env__init(s->runtime_env);
+    if (ignore_resources(root, s->runtime_env) < 0)
         return err_set(e, RAIA_ERR_NOMEM, "submit");
     return json_is(env, JSON_OBJECT) ? add_runtime_env(env, s, e) : 0;
 }

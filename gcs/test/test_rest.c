@@ -145,7 +145,7 @@ Test(rest, job_succeeds)
     cr_assert_eq(start->runtime_env->n_env_vars, 1);
     cr_assert_str_eq(start->runtime_env->env_vars[0]->name, "A");
     cr_assert_str_eq(start->runtime_env->working_dir, "gcs://_ray_pkg_1.zip");
-    cr_assert_str_eq(start->runtime_env->unsupported, "pip");
+    cr_assert_str_eq(start->runtime_env->unsupported, "runtime_env.pip");
     expect_status("j", "PENDING");
     tell(event_of("j", attempt, STARTED, 0));
     tell(event_of("j", attempt, EXITED, 0));
