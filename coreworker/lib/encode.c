@@ -221,6 +221,7 @@ int item_into_object(struct runtime *rt, struct process *from, const struct wire
     uint32_t n = item->head->nrefs;
     raia_ref **inner = NULL;
     struct blob *b;
+    int r;
 
     if (item->head->kind == WIRE_STORED) {
         if (n) {
@@ -232,7 +233,14 @@ int item_into_object(struct runtime *rt, struct process *from, const struct wire
         }
         if (store_alias(rt, o, s->store_id) < 0)
             return -RAIA_ERR_NOMEM;
-        return object_set_stored(&rt->objects, o, s->size, s->node, inner, n);
+        r = object_set_stored(&rt->objects, o, s->size, s->node, inner, n);
+        if (r == 0)
+            return 0;
+        for (uint32_t i = 0; i < n; i++)
+            object_unhold(&rt->objects, inner[i]);
+        mem_free(inner);
+        /* It had a value already: its deadline had passed. */
+        return r == -RAIA_ERR_EXISTS ? 0 : r;
     }
     b = blob_new(&rt->objects, item->head->format, item->head->size, n);
     if (!b)

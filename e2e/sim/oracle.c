@@ -251,6 +251,9 @@ void oracle_error(struct world *c, const struct raia_error *e, const uint8_t own
     case RAIA_ERR_OWNER_DIED: /* a worker whose lease was cut off is killed, a moment later */
         fits = c->deaths > 0 || c->breaks > 0 || c->closing;
         break;
+    case RAIA_ERR_OBJECT_LOST: /* who passed it on died before the owner knew of the next one */
+        fits = c->kills || c->breaks > 0;
+        break;
     default:
         fits = false;
         break;

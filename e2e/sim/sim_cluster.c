@@ -5,7 +5,7 @@
 
 #include "sim/world.h"
 
-#define SEEDS 1200
+#define SEEDS 2000
 
 int main(void)
 {
