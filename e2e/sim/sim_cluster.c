@@ -5,7 +5,7 @@
 
 #include "sim/world.h"
 
-#define SEEDS 2000
+#define SEEDS 1500
 
 int main(void)
 {
