@@ -40,7 +40,8 @@ static int read_runtime_env(struct manifest_reader *rd, struct manifest_job *j)
     JSON_FOREACH(it, j->runtime_env)
     {
         char what[MANIFEST_PATH_MAX];
-        if (!strcmp(json_key(it), "env_vars") || !strcmp(json_key(it), "working_dir"))
+        if (!strcmp(json_key(it), "env_vars") || !strcmp(json_key(it), "working_dir") ||
+            !strcmp(json_key(it), "excludes"))
             continue;
         snprintf(what, sizeof what, "runtimeEnvYAML.%s", json_key(it));
         int r = manifest_ignore(rd, what);
