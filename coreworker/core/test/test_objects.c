@@ -177,7 +177,7 @@ static void send_on(struct node *n, raia_ref *o, unsigned to)
 {
     struct wire_object m = {.count = 1};
 
-    if (to == n->i || n->w->nodes[to].dead)
+    if (n->w->nodes[to].dead) /* to itself, too: its own actor may be called */
         return;
     cr_assert_eq(object_export(&n->t, o, process_of(n, to), true, &m.ref), 0);
     post(n, to, WIRE_VALUE, &m);
