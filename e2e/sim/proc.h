@@ -158,6 +158,9 @@ void plink_closed(struct proc *p, struct plink *l, int status);
 void proc_settle(struct proc *p);
 void proc_say(struct proc *p, uint16_t type, const void *data, size_t size);
 
+/* ---- proc_check.c */
+void proc_show_objects(const struct proc *p);
+
 /* ---- proc_task.c */
 extern const struct submitter_ops proc_submitter_ops;
 extern const struct objects_ops proc_objects_ops;
