@@ -9,7 +9,7 @@ export RAIA_STATE_DIR=$work/state
 
 finish() {
     local status=$?
-    [ $status -eq 0 ] || show_logs
+    [ $status -eq 0 ] || show_logs || true # whatever it says, the cluster goes down
     raia down --all >/dev/null 2>&1 || true
     rm -rf "$work"
     exit $status
