@@ -34,7 +34,7 @@ struct doorbell_page {
     uint64_t summary;                   /* bit w: words[w] may have bits */
     uint64_t words[DOORBELL_BITS / 64]; /* bit b of word w: pair 64 * w + b has something */
 };
-_Static_assert(sizeof(struct doorbell_page) <= DOORBELL_PAGE_BYTES, "the page is too small");
+_Static_assert(sizeof(struct doorbell_page) <= DOORBELL_SPARE, "the page is too small");
 _Static_assert(DOORBELL_BITS / 64 == 64, "one summary word");
 
 /* How the spin adapts: see doorbell_poll. */

@@ -49,6 +49,7 @@
 #include <stdint.h>
 
 #define DOORBELL_PAGE_BYTES 4096u
+#define DOORBELL_SPARE      2048u /* bytes from here on are left to whoever owns the page */
 #define DOORBELL_BITS       4096u
 #define DOORBELL_KICK       (DOORBELL_BITS - 1) /* the bit of doorbell_kick: give it to no pair */
 #define DOORBELL_SPIN_NS    30000u              /* the longest spin, by default */

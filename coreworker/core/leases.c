@@ -152,6 +152,38 @@ static void crash_error(struct raia_error *e, const struct lease *l, int status,
     e->maybe_executed = true;
 }
 
+/* Marks what its worker had begun, as long as the worker's board can be read. */
+static void ask_board(struct submitter *s, struct lease *l)
+{
+    uint64_t before = l->window.next;
+    enum board_state state;
+    struct task *t;
+
+    if (l->known || !l->link || !s->ops->begun)
+        return;
+    l->known = true;
+    while (l->known && (t = window_last_before(&l->window, before))) {
+        before = t->sequence;
+        t->flags &= (uint8_t) ~(TASK_BEGUN | TASK_RUNNING);
+        l->known = s->ops->begun(s->ctx, l, submitter_tag(l, t->sequence), &state);
+        if (l->known && state != BOARD_NOT_BEGUN)
+            t->flags |= state == BOARD_RUNNING ? TASK_BEGUN | TASK_RUNNING : TASK_BEGUN;
+    }
+}
+
+/* Whether the task was at work when its worker died, and whether it may have run at all. */
+static void fate(const struct lease *l, const struct task *t, const struct task *oldest, bool cut,
+                 bool *ret_running, bool *ret_begun)
+{
+    if (l->known) {
+        *ret_running = t->flags & TASK_RUNNING;
+        *ret_begun = t->flags & TASK_BEGUN;
+    } else {
+        *ret_running = t == oldest;
+        *ret_begun = t == oldest || cut;
+    }
+}
+
 /*
  * The worker of this lease is gone. `cut`: not all that it said has come (its node died, or the link
  * broke), so that those behind the oldest one may have begun, too: only those that may run twice
@@ -160,21 +192,26 @@ static void crash_error(struct raia_error *e, const struct lease *l, int status,
 static void lose(struct submitter *s, struct lease *l, int status, const char *text, bool cut)
 {
     struct sched_class *c = l->class;
-    struct task *t, *running = window_first(&l->window);
+    struct task *t, *oldest = window_first(&l->window);
     uint64_t before = l->window.next;
+    bool running, begun;
     struct raia_error e;
 
+    if (!cut)
+        ask_board(s, l);
     crash_error(&e, l, status, text);
     /* From the youngest to the oldest, each to the front of the queue: the order stays. */
     while ((t = window_last_before(&l->window, before))) {
         bool again = t->flags & TASK_FOREVER || t->retries > 0;
 
+        fate(l, t, oldest, cut, &running, &begun);
         before = t->sequence;
         window_take(&l->window, t->sequence);
+        t->flags &= (uint8_t) ~(TASK_BEGUN | TASK_RUNNING);
         if (t->flags & TASK_CANCELED) {
             submitter_fail__(s, t, t->flags & TASK_TIMED_OUT ? RAIA_ERR_TIMEOUT : RAIA_ERR_CANCELED,
-                             t == running ? "it was stopped with its worker" : "it had not begun");
-        } else if (t != running && (again || !cut)) {
+                             running ? "it was stopped with its worker" : "it had not begun");
+        } else if (!running && (again || !begun)) {
             submitter_again__(t);
         } else if (again) {
             t->retries--;
@@ -207,6 +244,8 @@ void submitter_link_broke(struct submitter *s, const void *link, int status)
             s->ops->give_back(s->ctx, l, true);
             lose(s, l, -RAIA_ERR_WORKER_CRASHED, "the connection to it broke", true);
         } else {
+            if (status != -RAIA_ERR_NODE_DIED)
+                ask_board(s, l);
             l->link = NULL;
             l->full = true;
             l->cut = status == -RAIA_ERR_NODE_DIED;

@@ -7,9 +7,10 @@
  * SUBMITTER_AHEAD_US, judged by how long those before took. A worker that turns out slow has what
  * it has not begun taken away again (steal). A lease with nothing to do is kept for a while.
  *
- * When a worker dies the oldest task that it had not answered is the one that it was running: that
- * one costs a retry, or fails. Those behind it had not begun (those that must not run twice), or
- * may run again (the others), and cost nothing. When its node dies or the link to it breaks, answers
+ * When a worker dies the task that it was running costs a retry, or fails; those that it had ended
+ * without answering run again if they may; the others cost nothing. Which are which its board says
+ * (core/board.h). Without one (another node) the oldest task that it had not answered is the one that
+ * it was running, and those behind it had not begun, or may run again. When its node dies or the link to it breaks, answers
  * may have been lost, so that any of them may have begun: those that must not run twice fail.
  *
  *     submitter_add(&s, task);                 // owned by the submitter until `done` or failed
@@ -26,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "core/board.h"
 #include "core/task.h"
 #include "core/window.h"
 
@@ -71,6 +73,7 @@ struct lease {
     uint32_t slot;        /* index in submitter.leases */
     uint8_t state;        /* enum lease_state */
     bool full;            /* the last push found no room */
+    bool known;           /* dead_since: the tasks' TASK_BEGUN and TASK_RUNNING are right */
     bool cut;             /* dead_since: what its worker said last may not have come */
     bool stealing;        /* asked to give back; not answered in full yet */
     int64_t idle_since;   /* ns; when it had nothing to do; 0: it has */
@@ -89,6 +92,9 @@ struct submitter_ops {
     void (*give_back)(void *ctx, struct lease *l, bool broken);
     void (*steal)(void *ctx, struct lease *l, uint32_t count);
     void (*cancel)(void *ctx, struct lease *l, uint64_t tag, const struct wire_cancel *how);
+    /* May be NULL. The worker is dead: what it had said of its tasks (core/board.h). false: unknown;
+     * else *ret is of the task with that tag. */
+    bool (*begun)(void *ctx, const struct lease *l, uint64_t tag, enum board_state *ret);
     /* The task will never be answered: the receiver completes and frees it. */
     void (*failed)(void *ctx, struct task *t, const struct raia_error *e);
 };

@@ -32,6 +32,8 @@ enum task_state {
 #define TASK_CANCELED     2u  /* asked to stop: never retried */
 #define TASK_TIMED_OUT    4u  /* canceled because of its deadline */
 #define TASK_FOREVER      8u  /* retries without limit */
+#define TASK_BEGUN        32u /* its worker is lost, and had begun it */
+#define TASK_RUNNING      64u /* and was at it when it died */
 #define TASK_CREATION     16u /* an actor's constructor: registered, not sent */
 
 struct task {

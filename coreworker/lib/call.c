@@ -179,12 +179,13 @@ struct raia_call *call_next(struct runtime *rt)
 
         if (c->waits)
             continue;
-        /* The calls of one caller to an actor begin in order. */
-        if (c->seat && &c->link != rt->ready.next)
+        /* The calls of one caller to an actor begin in order, and tasks that must not run twice after
+         * those that came before them: which have begun must be known. */
+        if ((c->seat || c->head.flags & WIRE_TASK_NO_RETRY) && &c->link != rt->ready.next)
             LIST_FOREACH (d, &rt->ready, link) {
                 if (d == c)
                     break;
-                if (d->seat == c->seat) {
+                if (d->seat == c->seat && (c->seat || d->from == c->from)) {
                     behind = true;
                     break;
                 }

@@ -1,8 +1,10 @@
 /*
  * A cluster of one's own: `raia start --head` as a child, which ends when this program does.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -15,6 +17,29 @@
 #include "lib/runtime.h"
 
 extern char **environ;
+
+/*
+ * The program `raia` that belongs to this library: ../bin/raia as seen from where the library (or
+ * the program that it is linked into) lies, which is right in a build folder and once installed;
+ * beside it; else the one in PATH.
+ */
+static const char *raia_program(char *path, size_t size)
+{
+    static const char *const where[] = {"../bin/raia", "raia", "../raia"};
+    char real[PATH_MAX], *slash;
+    Dl_info self;
+
+    if (dladdr((void *)(uintptr_t)raia_program, &self) == 0 || !self.dli_fname ||
+        !realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", real))
+        return "raia";
+    slash = strrchr(real, '/');
+    for (unsigned i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+        snprintf(path, size, "%.*s/%s", (int)(slash - real), real, where[i]);
+        if (access(path, X_OK) == 0)
+            return path;
+    }
+    return "raia";
+}
 
 #define START_MS 60000 /* for the head to be ready */
 
@@ -55,11 +80,11 @@ static int run(char *const argv[], bool quiet, int64_t deadline)
 int cluster_start(const struct raia_config *config, char *path, size_t size, pid_t *ret_pid,
                   char *name, size_t name_size, struct raia_error *e)
 {
-    char cpus[32], store[32], *argv[16];
+    char cpus[32], store[32], program[PATH_MAX + 16], *argv[16];
     int n = 0, r;
 
     snprintf(name, name_size, "own-%d-%llx", (int)getpid(), (unsigned long long)clock_unix_ms());
-    argv[n++] = (char *)(uintptr_t) "raia";
+    argv[n++] = (char *)(uintptr_t)raia_program(program, sizeof(program));
     argv[n++] = (char *)(uintptr_t) "start";
     argv[n++] = (char *)(uintptr_t) "--head";
     argv[n++] = (char *)(uintptr_t) "--name";
@@ -83,15 +108,18 @@ int cluster_start(const struct raia_config *config, char *path, size_t size, pid
     if (r < 0)
         return err_set(e, -r,
                        "no RAIA_ADDRESS is set, and a cluster could not be started with "
-                       "`raia start --head`: is the program `raia` in PATH?");
+                       "`raia start --head`: is the program `raia` beside libraia "
+                       "(../bin) or in PATH?");
     *ret_pid = getpid();
     return session_address(name, path, size, e);
 }
 
 void cluster_stop(struct runtime *rt)
 {
-    char *argv[] = {(char *)(uintptr_t) "raia", (char *)(uintptr_t) "down",
-                    (char *)(uintptr_t) "--purge", rt->cluster_name, NULL};
+    char program[PATH_MAX + 16];
+    char *argv[] = {(char *)(uintptr_t)raia_program(program, sizeof(program)),
+                    (char *)(uintptr_t) "down", (char *)(uintptr_t) "--purge", rt->cluster_name,
+                    NULL};
 
     if (!rt->cluster_pid)
         return;

@@ -334,6 +334,8 @@ void call_run(struct runtime *rt, struct raia_call *c)
     list_add_tail(&rt->running, &c->link);
     c->began = rt->now;
     c->started = true;
+    if (!c->seat && !c->constructor && rt->worker)
+        board_begin(rt_board(rt->page), caller_key(c->caller->address.worker), c->tag);
     rt_stir(rt);
     if (runnable(c)) {
         current_call = c;

@@ -235,6 +235,17 @@ static void lease_cancel(void *ctx, struct lease *l, uint64_t tag, const struct 
         link_send(ctx, l->link, WIRE_CANCEL, tag, how, sizeof(*how), true);
 }
 
+static bool lease_begun(void *ctx, const struct lease *l, uint64_t tag, enum board_state *ret)
+{
+    const struct runtime *rt = ctx;
+    const struct link *link = l->link;
+
+    if (!link || !link->page)
+        return false;
+    *ret = board_state(rt_board(link->page), caller_key(rt->self.worker), tag);
+    return true;
+}
+
 static void failed(void *ctx, struct task *t, const struct raia_error *e)
 {
     task_failed(ctx, t, e);
@@ -247,6 +258,8 @@ const struct submitter_ops rt_submitter_ops = {.define_class = define_class,
                                                .give_back = lease_give_back,
                                                .steal = lease_steal,
                                                .cancel = lease_cancel,
+                                               .begun = lease_begun,
+
                                                .failed = failed};
 
 /* ---- the objects' effects */

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -381,6 +382,20 @@ void call_run(struct runtime *rt, struct raia_call *c);
 int return_store(struct runtime *rt, struct raia_call *c, unsigned i, const struct flat *f,
                  raia_ref **ret);
 int return_object(struct raia_call *c, unsigned i, raia_ref *o);
+/* What a board calls a process. */
+static inline uint64_t caller_key(const uint8_t worker[16])
+{
+    uint64_t k;
+
+    memcpy(&k, worker, sizeof(k));
+    return k;
+}
+/* Tasks that this worker has begun. */
+static inline struct board *rt_board(void *page)
+{
+    return (struct board *)(void *)((uint8_t *)page + DOORBELL_SPARE);
+}
+_Static_assert(DOORBELL_SPARE + sizeof(struct board) <= DOORBELL_PAGE_BYTES, "the page is full");
 /* Answers, after the function has returned and, if deferred, completed. */
 void call_answer(struct runtime *rt, struct raia_call *c);
 void call_free(struct runtime *rt, struct raia_call *c);

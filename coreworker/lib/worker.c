@@ -28,6 +28,7 @@ void worker_serve(struct runtime *rt)
     struct waiter w;
     struct raia_call *c;
     int64_t flushed = 0;
+    unsigned unflushed = 0; /* tasks begun since */
 
     waiter_init(&w, NULL);
     pthread_mutex_lock(&rt->token);
@@ -39,14 +40,17 @@ void worker_serve(struct runtime *rt)
         if (!c) {
             rt_flush(rt);
             flushed = rt->now;
+            unflushed = 0;
             if (rt->leave && idle(rt))
                 leave(rt);
             rt_wait(rt, &w, CLOCK_NEVER);
             continue;
         }
-        if (c->head.flags & WIRE_TASK_NO_RETRY || rt->now - flushed > REPLY_BATCH_NS) {
+        if (c->head.flags & WIRE_TASK_NO_RETRY || ++unflushed >= BOARD_ENTRIES / 2 ||
+            rt->now - flushed > REPLY_BATCH_NS) {
             rt_flush(rt);
             flushed = rt->now;
+            unflushed = 0;
         }
         call_run(rt, c);
         if (!rt->poller)

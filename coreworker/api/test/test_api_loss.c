@@ -168,3 +168,41 @@ Test(loss, raylet, .init = session_begin, .fini = session_end)
     cr_assert(raia_get_int(r, &x, 60000) == 0 && x == 42, "%s", raia_last_error()->text);
     raia_release(r);
 }
+
+static int harmless(raia_call *c)
+{
+    return raia_return_int(c, 1);
+}
+RAIA_TASK(harmless)
+
+static int deadly(raia_call *c)
+{
+    (void)c;
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+RAIA_TASK(deadly)
+
+/* Tasks that kill their workers cost only themselves: those that stood behind or before them, on the
+ * same workers, keep their one retry, however many workers die. */
+Test(loss, others_pay_nothing, .init = session_begin, .fini = session_end)
+{
+    enum { N = 160, DEADLY = 40 };
+    static raia_ref *refs[N], *dead[DEADLY];
+
+    for (int i = 0; i < 100; i++)
+        raia_release(raia_submit(harmless));
+    for (int i = 0, d = 0; i < N; i++) {
+        refs[i] = raia_submit_opt(RAIA_OPTIONS(.max_retries = 1), harmless);
+        if (i % (N / DEADLY) == N / DEADLY - 1)
+            dead[d++] = raia_submit_opt(RAIA_OPTIONS(.max_retries = 2), deadly);
+    }
+    for (int i = 0; i < N; i++)
+        cr_assert_eq(raia_get_done(refs[i], 120000), 0, "%d: %s", i, raia_last_error()->text);
+    for (int i = 0; i < DEADLY; i++) {
+        cr_assert_eq(raia_get_done(dead[i], 120000), -RAIA_ERR_WORKER_CRASHED);
+        cr_assert(raia_last_error()->maybe_executed);
+    }
+    raia_release_all(refs, N);
+    raia_release_all(dead, DEADLY);
+}

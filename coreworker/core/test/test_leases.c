@@ -176,3 +176,73 @@ Test(leases, what_a_reclaimed_lease_gives_back_is_asked_for)
     submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
     submitter_fini(&s);
 }
+
+static struct board board;
+
+static bool begun(void *ctx, const struct lease *l, uint64_t tag, enum board_state *ret)
+{
+    (void)ctx;
+    (void)l;
+    *ret = board_state(&board, 1, tag);
+    return true;
+}
+
+/* Three tasks were sent, the first one answered; the worker's board says that it had begun `last`
+ * more (in the order given) when it died. */
+static void die_with_board(struct submitter *s, struct task t[3], int retries, const int *order,
+                           unsigned n)
+{
+    struct rec_lease_lost lost = {.lease = 7, .status = -RAIA_ERR_WORKER_CRASHED};
+    struct submitter_ops with_board = ops;
+
+    with_board.begun = begun;
+    three_sent(s, t, retries);
+    s->ops = &with_board;
+    board = (struct board){0};
+    for (unsigned i = 0; i < n; i++)
+        board_begin(&board, 1, submitter_tag(opened, t[order[i]].sequence));
+    submitter_lost(s, &lost, "killed");
+    s->ops = &ops;
+}
+
+/* The board says that nothing had begun: nothing fails, and nothing costs a retry. */
+Test(leases, what_had_not_begun_costs_nothing)
+{
+    struct submitter s;
+    struct task t[3];
+
+    die_with_board(&s, t, 0, NULL, 0);
+    cr_assert_eq(failures, 0);
+    cr_assert_eq(t[1].state, TASK_QUEUED);
+    cr_assert_eq(t[2].state, TASK_QUEUED);
+    submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
+    submitter_fini(&s);
+}
+
+/* The oldest had ended and its answer was lost; the one behind it was running: that one pays. */
+Test(leases, the_one_that_ran_pays)
+{
+    struct submitter s;
+    struct task t[3];
+
+    die_with_board(&s, t, 2, (const int[]){1, 2}, 2);
+    cr_assert_eq(failures, 0);
+    cr_assert_eq(t[1].retries, 2);
+    cr_assert_eq(t[2].retries, 1);
+    submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
+    submitter_fini(&s);
+}
+
+/* What must not run twice fails if it had begun, wherever it stood, and only then. */
+Test(leases, what_had_begun_fails)
+{
+    struct submitter s;
+    struct task t[3];
+
+    die_with_board(&s, t, 0, (const int[]){2}, 1);
+    cr_assert_eq(failures, 1);
+    cr_assert_eq(uncertain, 1);
+    cr_assert_eq(t[1].state, TASK_QUEUED);
+    submitter_fail_all(&s, &(struct raia_error){.code = RAIA_ERR_SHUTDOWN});
+    submitter_fini(&s);
+}
