@@ -71,6 +71,8 @@ enum record_type {
     REC_EXIT = 11,         /* down: struct rec_exit: leave, when idle or at once */
     REC_LOG = 12,     /* down, to drivers: struct rec_log + text: a line of a worker's output */
     REC_RUNNING = 13, /* up: struct rec_running: what this worker runs now (for listings) */
+    REC_LIST = 14,    /* down, urgent: tag = listing; struct rec_list: what have you got? */
+    REC_LISTED = 15,  /* up, either lane: the tag; raylet.proto List...Reply: the answer, in time */
 
     /* peers, ring */
     REC_PEER_OPEN = 20, /* up: struct record_address */
@@ -151,6 +153,14 @@ struct rec_running {
     uint8_t job[4];
     uint32_t reserved;
     /* then the function's name */
+};
+
+enum rec_list_what { LIST_TASKS = 1, LIST_OBJECTS = 2 };
+#define LIST_ROWS_MAX 10000u /* rows of one answer */
+
+struct rec_list {
+    uint32_t what;  /* enum rec_list_what; unknown ones are not answered */
+    uint32_t limit; /* rows at most, up to LIST_ROWS_MAX */
 };
 
 /* ---- peers */

@@ -64,6 +64,8 @@ int dispatch_record(struct session *s, const struct record_head *h, const void *
         return 0;
     case REC_RUNNING:
         return on_running(s, payload, size);
+    case REC_LISTED:
+        return listing_answered(s, h->tag, payload, size);
     case REC_ACTOR_EVENT:
         return actors_event(s, payload, size);
     case REC_GCS_REQUEST:

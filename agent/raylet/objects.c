@@ -197,3 +197,9 @@ void objects_stats(const struct raylet *r, struct store_stats *ret_stats)
 {
     store_stats(r->objects->store, ret_stats);
 }
+
+void objects_list(const struct raylet *r, void (*f)(void *arg, const struct store_object_info *o),
+                  void *arg)
+{
+    store_list(r->objects->store, f, arg);
+}

@@ -201,6 +201,8 @@ static int network_new(struct raylet *r, struct raia_error *e)
     if (got == 0)
         got = rpc_server_new(r->loop, &opts, &r->server, e);
     if (got == 0)
+        got = listing_serve(r, e);
+    if (got == 0)
         got = nodes_new(r, opts.tls, e);
     if (got == 0)
         got = rpc_server_listen(r->server, r->config.node_ip, 0, &r->port, e);
@@ -252,6 +254,7 @@ int raylet_new(const struct raylet_config *config, struct raylet **ret_r, struct
     r->turn_task.fn = on_turn;
     r->drain_task.fn = on_drain;
     list_init(&r->dirty);
+    list_init(&r->listings);
     r->sessions = mem_calloc(SESSIONS_MAX + 1, sizeof *r->sessions);
     got = r->sessions ? node_id_random(&r->node, NULL) : -RAIA_ERR_NOMEM;
     if (got < 0)
@@ -355,6 +358,7 @@ void raylet_free(struct raylet *r)
     r->stopping = true;
     if (r->sched && r->gcs && r->objects)
         session_shutdown(r);
+    listings_free(r);
     status_free(r);
     sup_free(r);
     logs_free(r);

@@ -15,6 +15,7 @@
  * supervisor.c the pair to the supervisor     entrypoints.c  jobs' own commands
  * nodes.c      other nodes: links, leases     objects.c  the store's host
  * logs.c       workers' output to drivers     status.c   the control socket
+ * listing.c    what runs and lies here, for who asks
  */
 #ifndef RAYLET_RAYLET_H
 #define RAYLET_RAYLET_H
@@ -64,6 +65,8 @@ struct raylet {
     struct logs *logs;
     struct sup_link *sup;
     struct control_server *control;
+    struct list listings;  /* struct listing: being answered */
+    uint64_t next_listing; /* tag */
     struct loop_fd *control_watch;
 
     /* processes */
@@ -454,6 +457,24 @@ void objects_job_gone(struct raylet *r, const uint8_t job[4]);
 
 struct store_stats;
 void objects_stats(const struct raylet *r, struct store_stats *ret_stats);
+struct store_object_info;
+void objects_list(const struct raylet *r, void (*f)(void *arg, const struct store_object_info *o),
+                  void *arg);
+
+/* ---- listing.c */
+
+/* Registers raia.raylet.Raylet with the rpc server, before it starts. */
+int listing_serve(struct raylet *r, struct raia_error *e);
+void listings_free(struct raylet *r); /* answers them: the raylet ends */
+/* REC_LISTED. Negative: a protocol error. */
+int listing_answered(struct session *s, uint64_t tag, const void *data, size_t size);
+/* It will not answer any more. */
+void listing_gone(struct session *s);
+
+/* ---- status.c */
+
+/* "starting", "idle", "leased", "stopping". */
+const char *status_worker_state(const struct raylet *r, const struct worker *w);
 
 /* ---- logs.c */
 

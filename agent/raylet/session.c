@@ -120,6 +120,7 @@ static void session_close(struct session *s, bool dead)
         ring_pair_peer_died(&s->ring);
     peers_gone(s, -RAIA_ERR_WORKER_CRASHED);
     gcs_pass_gone(s);
+    listing_gone(s);
     objects_session_closed(s, dead);
     objects_owner_gone(r, &me);
     nodes_owner_gone(r, &me);

@@ -104,7 +104,7 @@ static int on_status(void *arg, const struct json *request, struct json *reply,
     return json_set(reply, "links", l);
 }
 
-static const char *state_name(const struct raylet *r, const struct worker *w)
+const char *status_worker_state(const struct raylet *r, const struct worker *w)
 {
     static const char *const names[] = {"starting", "idle", "leased", "stopping"};
     enum pool_state state;
@@ -130,7 +130,7 @@ static int on_workers(void *arg, const struct json *request, struct json *reply,
         json_set_str(one, "worker_id", id);
         json_set_str(one, "job_id", job);
         json_set_int(one, "pid", w->pid);
-        json_set_str(one, "state", state_name(r, w));
+        json_set_str(one, "state", status_worker_state(r, w));
         json_set_str(one, "running", w->running);
         json_set_bool(one, "actor", w->actor != NULL);
         if (json_append(list, one) < 0)

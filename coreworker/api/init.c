@@ -44,21 +44,23 @@ static void tear_down(struct runtime *rt)
     store_fini(rt);
     session_close(rt);
     rt->default_class = NULL;
-    if (rt->pool.in_use == 0)
-        pool_fini(&rt->pool);
+    rt_pools_fini(rt);
 }
 
 /* A fresh runtime in the same place; the pool stays, for handles of the session before. */
 static void reset(struct runtime *rt)
 {
-    struct pool pool = rt->pool;
-    struct objects objects = {
-        .epoch = rt->objects.epoch, .pool = &rt->pool, .count = rt->objects.count};
+    struct pool pool = rt->pool, refs = rt->refs;
+    struct objects objects = {.epoch = rt->objects.epoch,
+                              .pool = &rt->pool,
+                              .refs = &rt->refs,
+                              .count = rt->objects.count};
     size_t from = offsetof(struct runtime, waiters);
 
     memset((char *)rt + from, 0, sizeof(*rt) - from);
     rt->poller = false;
     rt->pool = pool;
+    rt->refs = refs;
     rt->objects = objects;
     rt_init_once(rt);
     pthread_cond_init(&rt->work, NULL);
@@ -112,6 +114,7 @@ static int start(struct runtime *rt, const struct raia_config *c, struct raia_er
     if (r < 0)
         return r;
     objects_init(&rt->objects, &rt->pool, &rt->self, &rt_objects_ops, rt);
+    rt->objects.refs = &rt->refs;
     r = submitter_init(&rt->submitter, &rt_submitter_ops, rt);
     if (r < 0)
         return err_set(e, -r, "out of memory");

@@ -77,8 +77,8 @@ static void release(struct runtime *rt, raia_ref *r)
 /* The last handle of an ended session takes the memory with it. */
 static void leave_release(struct runtime *rt)
 {
-    if (!rt->raylet && rt->pool.in_use == 0)
-        pool_fini(&rt->pool);
+    if (!rt->raylet)
+        rt_pools_fini(rt);
     rt_leave(rt);
 }
 

@@ -13,8 +13,8 @@
 #endif
 
 static const struct verb *const verbs[] = {
-    &verb_up,  &verb_down, &verb_start, &verb_stop, &verb_status,
-    &verb_job, &verb_list, &verb_get,   &verb_logs, &verb_bench,
+    &verb_up,   &verb_down, &verb_start,   &verb_stop, &verb_status, &verb_job,
+    &verb_list, &verb_get,  &verb_summary, &verb_logs, &verb_bench,
 };
 
 #define NVERBS (sizeof verbs / sizeof *verbs)

@@ -20,7 +20,7 @@ struct verb {
 };
 
 extern const struct verb verb_up, verb_down, verb_start, verb_stop, verb_status, verb_job,
-    verb_list, verb_get, verb_logs, verb_bench;
+    verb_list, verb_get, verb_summary, verb_logs, verb_bench;
 
 /* Whether `raia start` made the cluster with this state folder; `raia stop` ends it. */
 bool start_made(const char *dir);

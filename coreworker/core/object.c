@@ -29,7 +29,7 @@ void objects_init(struct objects *t, struct pool *pool, const struct record_addr
                   const struct objects_ops *ops, void *ctx)
 {
     *t = (struct objects){
-        .pool = pool, .self = *self, .ops = ops, .ctx = ctx, .epoch = t->epoch + 1};
+        .pool = pool, .refs = pool, .self = *self, .ops = ops, .ctx = ctx, .epoch = t->epoch + 1};
 }
 
 void objects_fini(struct objects *t)
@@ -70,12 +70,12 @@ void objects_fini(struct objects *t)
         mem_free(p);
     }
     mem_free(table);
-    *t = (struct objects){.epoch = t->epoch, .pool = t->pool, .count = t->count};
+    *t = (struct objects){.epoch = t->epoch, .pool = t->pool, .refs = t->refs, .count = t->count};
 }
 
 struct raia_ref *object_new(struct objects *t, uint64_t counter, uint32_t index)
 {
-    struct raia_ref *o = pool_alloc(t->pool, sizeof(*o));
+    struct raia_ref *o = pool_alloc(t->refs, sizeof(*o));
 
     if (!o)
         return NULL;
@@ -223,7 +223,7 @@ memory:
     }
     o->magic = 0;
     t->count--;
-    pool_free(t->pool, o, sizeof(*o));
+    pool_free(t->refs, o, sizeof(*o));
 }
 
 /* Frees what nothing counts; values inside values become a list here, not a recursion. */

@@ -152,6 +152,7 @@ struct objects_ops {
 
 struct objects {
     struct pool *pool;             /* not owned */
+    struct pool *refs;             /* of struct raia_ref; not owned; may be the same */
     struct record_address self;    /* this process */
     const struct objects_ops *ops; /* not owned */
     void *ctx;                     /* of ops */

@@ -49,6 +49,21 @@ void pool_free_slow(struct pool *p, void *m, size_t size)
     mem_free(m);
 }
 
+void pool_each(struct pool *p, size_t size, bool (*fn)(void *arg, void *item), void *arg)
+{
+    size_t step = (pool_class(size) + 1) * (size_t)32;
+
+    for (struct pool_slab *slab = p->slabs; slab; slab = slab->next) {
+        uint8_t *at = (uint8_t *)(slab + 1);
+        /* The newest one is not carved to its end yet. */
+        uint8_t *end = slab == p->slabs ? p->next : (uint8_t *)slab + POOL_SLAB_BYTES;
+
+        for (; at + step <= end; at += step)
+            if (!fn(arg, at))
+                return;
+    }
+}
+
 void pool_fini(struct pool *p)
 {
     struct pool_slab *next;

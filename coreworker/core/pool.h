@@ -14,6 +14,7 @@
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,12 @@ struct pool {
 void *pool_alloc_slow(struct pool *p, size_t size);
 void pool_free_slow(struct pool *p, void *m, size_t size);
 void pool_fini(struct pool *p);
+/*
+ * Calls fn for each item of a pool that serves one size only, free ones too: what is in use must
+ * tell by itself (a free one begins with a pointer). fn returns false to end. Under AddressSanitizer
+ * there are no slabs, and nothing is found.
+ */
+void pool_each(struct pool *p, size_t size, bool (*fn)(void *arg, void *item), void *arg);
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOL_PLAIN 1

@@ -159,6 +159,10 @@ void route_raylet(struct runtime *rt, uint16_t type, uint16_t flags, uint64_t ta
     case REC_ACTOR_KILL:
         host_kill(rt, data, size);
         break;
+    case REC_LIST:
+        if ((m = AS(struct rec_list, data, size)))
+            listing_asked(rt, tag, m);
+        break;
     case REC_LOG:
         on_log(rt, data, size);
         break;

@@ -105,6 +105,14 @@ void rt_init_once(struct runtime *rt)
     rt->max_pending_tasks = RT_PENDING_MAX;
 }
 
+void rt_pools_fini(struct runtime *rt)
+{
+    if (rt->pool.in_use == 0)
+        pool_fini(&rt->pool);
+    if (rt->refs.in_use == 0)
+        pool_fini(&rt->refs);
+}
+
 void rt_tick(struct runtime *rt, int64_t now)
 {
     int64_t next, t;

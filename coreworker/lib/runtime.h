@@ -495,6 +495,9 @@ void host_work(struct runtime *rt);
 bool host_takes_calls(struct runtime *rt);
 void host_fini(struct runtime *rt);
 
+/* listing.c: answers the raylet's REC_LIST. */
+void listing_asked(struct runtime *rt, uint64_t tag, const struct rec_list *m);
+
 struct host; /* the actor that lives here */
 /* ---- the runtime itself: runtime.c, session.c, thread.c */
 
@@ -512,6 +515,7 @@ struct runtime {
     pid_t pid;               /* to notice a fork */
 
     struct pool pool;
+    struct pool refs; /* of struct raia_ref alone, so that listings find them */
     struct objects objects;
     struct submitter submitter;
     uint64_t counter;       /* of task ids */
@@ -577,6 +581,8 @@ extern struct runtime *the_runtime;
 bool rt_forked(void);
 /* Lists and numbers of a runtime that is about to start. */
 void rt_init_once(struct runtime *rt);
+/* Gives back what the pools hold, of those that nothing of a session uses any more. */
+void rt_pools_fini(struct runtime *rt);
 
 /*
  * For public functions: the runtime with the token taken, or NULL with the thread's error set

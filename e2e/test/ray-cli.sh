@@ -89,8 +89,9 @@ says "DEAD"
 ray_does 0 list jobs
 says "everything"; says "SUCCEEDED"
 ray_does 0 list workers
-ray_does 2 list tasks
-says "Raia has no listing of 'tasks'"
+ray_does 0 list tasks
+ray_does 0 list objects
+ray_does 0 summary tasks
 
 echo "-- tokens"
 RAY_AUTH_TOKEN=wrong ray_does 1 job list

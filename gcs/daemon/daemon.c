@@ -17,6 +17,7 @@
 #include "control/control.h"
 #include "crypto/crypto.h"
 #include "rest/rest.h"
+#include "service/ask.h"
 #include "service/service.h"
 
 #define PEM_MAX (1u << 20)
@@ -31,6 +32,7 @@ struct daemon {
     struct packages packages;            /* files */
     struct service *service;             /* rpc */
     struct gcs_core *core;               /* state */
+    struct asker *asker;                 /* asks raylets for the state API */
     struct rest *rest;                   /* HTTP */
     struct control_server *control;      /* the control socket */
     struct loop_fd *control_fd;          /* its clients */
@@ -265,6 +267,7 @@ static int start_rest(struct daemon *d, struct raia_error *e)
         .loop = d->loop,
         .core = d->core,
         .packages = &d->packages,
+        .asker = d->asker,
         .host = d->settings->dashboard_host,
         .port = (uint16_t)d->settings->dashboard_port,
         .session_dir = d->settings->session_dir,
@@ -353,6 +356,8 @@ static int start(struct daemon *d, struct raia_error *e)
     if (r == 0)
         r = service_start(d->service, d->core, &d->port, e);
     if (r == 0)
+        r = asker_new(d->loop, d->settings->tls_dir[0] ? &d->tls : NULL, &d->asker, e);
+    if (r == 0)
         r = start_rest(d, e);
     if (r == 0)
         r = start_control(d, e);
@@ -369,6 +374,7 @@ static void finish(struct daemon *d)
     }
     loop_fd_free(d->control_fd);
     control_server_free(d->control);
+    asker_free(d->asker);
     rest_free(d->rest);
     loop_fd_free(d->storage_fd);
     storage_free(d->storage);

@@ -18,6 +18,7 @@
 
 #include "core/core.h"
 #include "loop/loop.h"
+#include "service/ask.h"
 #include "service/packages.h"
 
 struct rest;
@@ -27,6 +28,7 @@ struct rest_options {
     struct loop *loop;         /* where it lives */
     struct gcs_core *core;     /* started */
     struct packages *packages; /* where packages are */
+    struct asker *asker;       /* reaches the raylets; freed before rest */
     const char *host;          /* address to listen on */
     uint16_t port;             /* 0: any free one */
     const char *token;         /* NULL: every route is open */
