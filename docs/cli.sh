@@ -61,9 +61,19 @@ TEXT
 verb list <<'TEXT'
 $ raia list nodes --format json | jq -r '.[].node_id'
 2b2f09474314e630499ea93eecf563eb
+$ raia list tasks --filter state=RUNNING
+TASK_ID                                           NAME  STATE    TYPE         NODE  PID    SINCE                JOB
+7d8edf3598b51338c647b3361e32cd4f0000000000000006  nap   RUNNING  NORMAL_TASK  head  14058  2026-11-22 17:16:21  00000001
+7d8edf3598b51338c647b3361e32cd4f000000000000000a  nap   RUNNING  NORMAL_TASK  w-0   14080  2026-11-22 17:16:21  00000001
 TEXT
 verb get <<'TEXT'
 $ raia get nodes 2b2f
+TEXT
+verb summary <<'TEXT'
+$ raia summary tasks
+FUNCTION  TYPE         STATES
+nap       NORMAL_TASK  RUNNING 4, SUBMITTED_TO_WORKER 1
+after     NORMAL_TASK  PENDING_ARGS_AVAIL 1
 TEXT
 verb logs <<'TEXT'
 $ raia logs

@@ -44,7 +44,7 @@ EOF2
 echo "-- wrong command lines"
 expect 2 raia
 expect 2 raia nonsense
-for v in "up" "up -f" "up -f a -f b" "up --nonsense -f a" "down a b" "status a b" "list" "list nonsense" "get nodes" "list nodes --limit 0" \
+for v in "up" "up -f" "up -f a -f b" "up --nonsense -f a" "down a b" "status a b" "list" "list nonsense" "get nodes" "list nodes --limit 0" "list nodes --filter x" "summary" "summary nodes" \
     "list nodes --format xml" "job" "job nonsense" "job status" "job submit" "job submit --format xml x" "logs a b" "start" "start --head --address x" \
     "start --head --port 70000" "start --head --num-cpus x" "start --head --resources x" "stop x" "help nonsense"; do
     # shellcheck disable=SC2086
@@ -52,7 +52,7 @@ for v in "up" "up -f" "up -f a -f b" "up --nonsense -f a" "down a b" "status a b
     [ -s "$work/err" ] || fail "raia $v: says nothing"
 done
 expect 0 raia help
-for v in up down start stop status job list get logs bench; do expect 0 raia help $v; says "usage: raia $v"; expect 0 raia $v --help; done
+for v in up down start stop status job list get summary logs bench; do expect 0 raia help $v; says "usage: raia $v"; expect 0 raia $v --help; done
 expect 0 raia --version
 says '^raia [0-9]'
 
