@@ -57,6 +57,29 @@ static void put_sched(struct raylet *r, struct json *to)
     json_set(to, "workers", workers);
 }
 
+/* Where put_waiting puts a class. */
+struct waiting {
+    struct raylet *r;
+    struct json *list;
+};
+
+static void put_waiting(void *arg, const struct sched_shape *shape, uint64_t count, bool infeasible)
+{
+    const struct waiting *w = arg;
+    struct json *one = json_new_object(), *need = json_new_object();
+    char job[9];
+
+    id_to_text__(shape->job, 4, job);
+    for (uint32_t i = 0; i < shape->need.n; i++)
+        json_set_double(need, res_name(w->r->names, shape->need.item[i].name),
+                        units(shape->need.item[i].quantity));
+    json_set_str(one, "job_id", job);
+    json_set(one, "resources", need);
+    json_set_int(one, "count", (int64_t)count);
+    json_set_bool(one, "infeasible", infeasible);
+    json_append(w->list, one);
+}
+
 static void put_store(struct raylet *r, struct json *to)
 {
     struct store_stats s;
@@ -84,6 +107,7 @@ static int on_status(void *arg, const struct json *request, struct json *reply,
     struct raylet *r = arg;
     struct links_stats links;
     struct json *l = json_new_object();
+    struct waiting waiting = {.r = r, .list = json_new_array()};
 
     (void)request;
     (void)e;
@@ -96,6 +120,8 @@ static int on_status(void *arg, const struct json *request, struct json *reply,
     json_set_int(reply, "records_total", (int64_t)r->nrecords);
     put_resources(r, reply);
     put_sched(r, reply);
+    sched_waiting(r->sched, put_waiting, &waiting);
+    json_set(reply, "waiting", waiting.list);
     put_store(r, reply);
     json_set_int(l, "known", links.known);
     json_set_int(l, "up", links.up);

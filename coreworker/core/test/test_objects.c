@@ -337,3 +337,52 @@ Test(objects, deep_chain)
     }
     free(w);
 }
+
+struct found {
+    unsigned in_use; /* items with the mark */
+    unsigned places; /* all */
+};
+
+static bool look(void *arg, void *item)
+{
+    struct found *f = arg;
+    uint32_t mark;
+
+    memcpy(&mark, item, sizeof(mark));
+    f->in_use += mark == OBJECT_MAGIC;
+    return ++f->places < 5000;
+}
+
+/* A pool of one size is walked: all that is in use is found, what was freed is not, over several
+ * slabs, and only as far as is asked for. */
+Test(pool, each)
+{
+    struct pool p = {0};
+    struct found f = {0};
+    static uint32_t *items[2000];
+
+    pool_each(&p, 100, look, &f);
+    cr_expect_eq(f.places, 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        items[i] = pool_alloc(&p, 100);
+        cr_assert(items[i]);
+        *items[i] = OBJECT_MAGIC;
+    }
+    for (unsigned i = 0; i < 2000; i += 2) {
+        *items[i] = 0;
+        pool_free(&p, items[i], 100);
+    }
+    pool_each(&p, 100, look, &f);
+#ifndef POOL_PLAIN
+    cr_expect_eq(f.in_use, 1000);
+    cr_expect_geq(f.places, 2000);
+    f = (struct found){.places = 4990};
+    pool_each(&p, 100, look, &f);
+    cr_expect_eq(f.places, 5000);
+#else
+    cr_expect_eq(f.places, 0);
+#endif
+    for (unsigned i = 1; i < 2000; i += 2)
+        pool_free(&p, items[i], 100);
+    pool_fini(&p);
+}

@@ -21,6 +21,23 @@ static int nap(raia_call *c)
 }
 RAIA_TASK(nap)
 
+static int inner(raia_call *c)
+{
+    return nap(c);
+}
+RAIA_TASK(inner)
+
+static int outer(raia_call *c)
+{
+    raia_ref *r = raia_submit(inner);
+    int64_t v = 0;
+
+    (void)raia_get_int(r, &v, RAIA_FOREVER);
+    raia_release(r);
+    return raia_return_int(c, v);
+}
+RAIA_TASK(outer)
+
 static int after(raia_call *c)
 {
     return raia_return_int(c, 2);
@@ -48,7 +65,7 @@ RAIA_METHOD(keeper_hold)
 int main(int argc, char **argv)
 {
     int n = argc > 1 ? atoi(argv[1]) : 1;
-    raia_ref *naps[NAPS_MAX], *late, *wrong, *small, *large, *held, *next;
+    raia_ref *naps[NAPS_MAX], *late, *wrong, *small, *large, *held, *next, *nested;
     raia_actor *keeper;
     raia_buffer *b;
     int64_t v;
@@ -62,6 +79,7 @@ int main(int argc, char **argv)
     next = raia_actor_call(keeper, keeper_hold);
     wrong = raia_submit(fails);
     (void)raia_get_int(wrong, &v, RAIA_FOREVER);
+    nested = raia_submit(outer);
     for (int i = 0; i < n; i++)
         naps[i] = raia_submit(nap);
     late = raia_submit(after, raia_value_of(naps[0]));
@@ -75,9 +93,11 @@ int main(int argc, char **argv)
     (void)getchar();
     for (int i = 0; i < n; i++)
         (void)raia_cancel(naps[i], true, false);
+    (void)raia_cancel(nested, false, true);
     (void)raia_cancel(held, false, false);
     (void)raia_cancel(next, false, false);
     raia_release_all(naps, n);
+    raia_release(nested);
     raia_release(late);
     raia_release(wrong);
     raia_release(small);
