@@ -122,7 +122,8 @@ static int set_return(struct runtime *rt, raia_call *c, size_t i, const struct r
     if (f.held)
         return last_set(RAIA_ERR_INVALID, "raia_value_of is for arguments: return the value "
                                           "itself, or raia_refs for a reference");
-    if (f.head_size + f.body_size + f.nrefs * sizeof(struct wire_ref) <= RT_INLINE_MAX) {
+    if (f.head_size + f.body_size + f.nrefs * sizeof(struct wire_ref) <=
+        (c->head.flags & WIRE_TASK_STORE ? RT_TINY_MAX : RT_INLINE_MAX)) {
         b = flat_blob(rt, &f);
         if (!b)
             return last_set(RAIA_ERR_NOMEM, "out of memory");

@@ -54,7 +54,8 @@ static void reset(struct runtime *rt)
     struct objects objects = {.epoch = rt->objects.epoch,
                               .pool = &rt->pool,
                               .refs = &rt->refs,
-                              .count = rt->objects.count};
+                              .count = rt->objects.count,
+                              .blob_bytes = rt->objects.blob_bytes};
     size_t from = offsetof(struct runtime, waiters);
 
     memset((char *)rt + from, 0, sizeof(*rt) - from);
@@ -79,6 +80,7 @@ static void take_config(struct runtime *rt, const struct raia_config *c)
         rt->quiet = true;
     if (c->max_pending_tasks > 0)
         rt->max_pending_tasks = c->max_pending_tasks;
+    rt->block_when_full = c->block_when_full;
 }
 
 /* Where the raylet's socket is; starts a cluster if none is named. */
@@ -127,15 +129,22 @@ static int start(struct runtime *rt, const struct raia_config *c, struct raia_er
 int raia_init(const struct raia_config *config)
 {
     struct runtime *rt = the_runtime;
+    struct raia_config full = {0};
     struct raia_error e;
     bool worker;
     int r;
 
     if (rt_forked())
         return last_set(RAIA_ERR_FORKED, "this process is a forked child of one that uses Raia");
-    if (config && config->struct_size != sizeof(*config))
+    /* Programs built before block_when_full have a shorter one. */
+    if (config && config->struct_size != sizeof(*config) &&
+        config->struct_size != offsetof(struct raia_config, block_when_full))
         return last_set(RAIA_ERR_INVALID, "raia_config.struct_size is %zu, not sizeof",
                         config->struct_size);
+    if (config) {
+        memcpy(&full, config, config->struct_size);
+        config = &full;
+    }
     pthread_mutex_lock(&rt->token);
     if (rt->raylet) {
         pthread_mutex_unlock(&rt->token);

@@ -28,6 +28,31 @@ int raia_register_class(const char *name, raia_fn *constructor, void (*destructo
     return registration(name, constructor, true, destructor);
 }
 
+/* Room for one more task, by waiting or by refusing. */
+static int admit(struct runtime *rt)
+{
+    bool told = false;
+    struct waiter w;
+
+    if ((int64_t)rt->tasks < rt->max_pending_tasks)
+        return 0;
+    if (!rt->poller)
+        rt_drain(rt);
+    waiter_init(&w, NULL);
+    while ((int64_t)rt->tasks >= rt->max_pending_tasks && rt->block_when_full && !rt->dead) {
+        rt_blocked(rt, &told);
+        rt_wait(rt, &w, clock_deadline_ms(20));
+    }
+    rt_unblocked(rt, &told);
+    waiter_fini(&w);
+    if (rt->dead)
+        return last_set_error(&rt->death);
+    if ((int64_t)rt->tasks >= rt->max_pending_tasks)
+        return last_set(RAIA_ERR_PENDING_CALLS, "%lld tasks are pending: wait for some first",
+                        (long long)rt->max_pending_tasks);
+    return 0;
+}
+
 static raia_ref *submit(struct function *f, const struct raia_options *options,
                         const struct raia_value *args, size_t count)
 {
@@ -36,10 +61,7 @@ static raia_ref *submit(struct function *f, const struct raia_options *options,
 
     if (!rt)
         return NULL;
-    if ((int64_t)rt->tasks >= rt->max_pending_tasks)
-        last_set(RAIA_ERR_PENDING_CALLS, "%lld tasks are pending: wait for some first",
-                 (long long)rt->max_pending_tasks);
-    else if (submit_task(rt, f, NULL, options, args, count, &r) < 0)
+    if (admit(rt) < 0 || submit_task(rt, f, NULL, options, args, count, &r) < 0)
         r = NULL;
     rt_stir(rt);
     rt_leave(rt);

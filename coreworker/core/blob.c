@@ -27,6 +27,7 @@ struct blob *blob_new(struct objects *t, uint8_t format, size_t size, uint32_t n
             return NULL;
         }
     }
+    t->blob_bytes += blob_bytes(b);
     return b;
 }
 
@@ -53,5 +54,6 @@ void blob_unref(struct objects *t, struct blob *b)
         if (b->inner[i])
             object_unhold(t, b->inner[i]);
     mem_free(b->inner);
+    t->blob_bytes -= blob_bytes(b);
     pool_free(t->pool, b, blob_bytes(b));
 }

@@ -28,8 +28,13 @@ static const uint8_t *worker_of(const struct objects *t, const struct raia_ref *
 void objects_init(struct objects *t, struct pool *pool, const struct record_address *self,
                   const struct objects_ops *ops, void *ctx)
 {
-    *t = (struct objects){
-        .pool = pool, .refs = pool, .self = *self, .ops = ops, .ctx = ctx, .epoch = t->epoch + 1};
+    *t = (struct objects){.pool = pool,
+                          .refs = pool,
+                          .self = *self,
+                          .ops = ops,
+                          .ctx = ctx,
+                          .epoch = t->epoch + 1,
+                          .blob_bytes = t->blob_bytes};
 }
 
 void objects_fini(struct objects *t)
@@ -70,7 +75,11 @@ void objects_fini(struct objects *t)
         mem_free(p);
     }
     mem_free(table);
-    *t = (struct objects){.epoch = t->epoch, .pool = t->pool, .refs = t->refs, .count = t->count};
+    *t = (struct objects){.epoch = t->epoch,
+                          .pool = t->pool,
+                          .refs = t->refs,
+                          .count = t->count,
+                          .blob_bytes = t->blob_bytes};
 }
 
 struct raia_ref *object_new(struct objects *t, uint64_t counter, uint32_t index)

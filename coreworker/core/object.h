@@ -161,6 +161,7 @@ struct objects {
     uint32_t table_size;           /* a power of two; 0: not made yet */
     uint32_t table_count;          /* objects in it */
     uint64_t count;                /* objects alive */
+    uint64_t blob_bytes;           /* in all blobs */
     uint64_t ready_count;          /* rises when any object becomes ready */
     struct raia_ref *dying;        /* to be freed, through hash_next */
     bool collecting;               /* the work list is being emptied */

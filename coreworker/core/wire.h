@@ -66,6 +66,9 @@ struct wire_function {
     1u /* must not run twice: answers before it are sent before it begins                          \
         */
 
+/* the sender keeps as many small values as it may: answers of more than a KiB go into the store */
+#define WIRE_TASK_STORE 2u
+
 struct wire_task {
     uint64_t counter;     /* of the task id; the rest of it is the sender's worker id */
     uint32_t function;    /* number */

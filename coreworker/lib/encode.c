@@ -168,6 +168,12 @@ int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o)
     return store_seal(rt, o, stored_bytes(size, f->nrefs), inner, (uint32_t)f->nrefs);
 }
 
+bool rt_keeps(const struct runtime *rt, size_t size)
+{
+    return size <= RT_TINY_MAX ||
+           (size <= RT_INLINE_MAX && rt->objects.blob_bytes + size <= rt->owner_bytes_max);
+}
+
 int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret)
 {
     size_t size = f->head_size + f->body_size + f->nrefs * sizeof(struct wire_ref);
@@ -177,7 +183,7 @@ int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret)
 
     if (!o)
         return -RAIA_ERR_NOMEM;
-    if (size <= RT_INLINE_MAX) {
+    if (rt_keeps(rt, size)) {
         b = flat_blob(rt, f);
         r = b ? 0 : last_set(RAIA_ERR_NOMEM, "out of memory");
         if (b)

@@ -45,6 +45,8 @@
 
 #define RT_OUTBOX_MAX  (64u << 20)  /* bytes that wait for room towards one process */
 #define RT_INLINE_MAX  (100u << 10) /* bytes of a value that its owner keeps */
+#define RT_TINY_MAX    1024u        /* bytes of a value that its owner keeps in any case */
+#define RT_OWNER_BYTES (256u << 20) /* of small values in one process, if the raylet says nothing */
 #define RT_PENDING_MAX INT64_C(10000000)
 #define RT_CREATE_MS   10000u /* how long a create waits for memory */
 #define RT_GCS_MS      30000  /* how long a request to the GCS waits */
@@ -211,6 +213,8 @@ int value_flatten(struct runtime *rt, const struct raia_value *v, struct flat *r
 struct blob *flat_blob(struct runtime *rt, const struct flat *f);
 /* Puts its bytes at `to` (head_size + body_size). */
 void flat_write(const struct flat *f, uint8_t *to);
+/* Whether a new value of that size stays with its owner: small ones do, up to a limit for all. */
+bool rt_keeps(const struct runtime *rt, size_t size);
 /* An object of it: inline or in the store. */
 int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret);
 /* Puts it into the store, as that object. */
@@ -525,6 +529,8 @@ struct runtime {
     int64_t next_reconnect; /* ns; no actor's retry_at comes before it */
     uint64_t submits;       /* to drain now and then */
     int64_t max_pending_tasks;
+    bool block_when_full;              /* past it: wait, rather than fail */
+    uint64_t owner_bytes_max;          /* small values in this process */
     uint64_t tasks;                    /* tasks and calls that exist */
     struct sched_class *default_class; /* 1 CPU; NULL: not used yet */
 

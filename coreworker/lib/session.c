@@ -166,6 +166,8 @@ static int accept_reply(struct runtime *rt, struct inbound *m, struct raia_error
     memcpy(rt->job, reply->job_id.data, 4);
     copy_text(rt->node_name, sizeof(rt->node_name), reply->node_name);
     copy_text(rt->session_dir, sizeof(rt->session_dir), reply->session_dir);
+    if (reply->owner_bytes_max)
+        rt->owner_bytes_max = reply->owner_bytes_max;
     if (!rt->ns[0])
         copy_text(rt->ns, sizeof(rt->ns), reply->namespace_);
     rt->bell_fd = take_fd(m, 4);

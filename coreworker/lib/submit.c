@@ -259,6 +259,8 @@ int task_send(struct runtime *rt, struct link *l, struct task *t, uint16_t type,
     }
     if (t->retries <= 0 && !(t->flags & TASK_FOREVER))
         h.flags |= WIRE_TASK_NO_RETRY;
+    if (rt->objects.blob_bytes >= rt->owner_bytes_max)
+        h.flags |= WIRE_TASK_STORE;
     r = link_tell_function(rt, l, t->function);
     if (r == 0)
         r = task_write_spec(rt, t, l->process, NULL, &size);

@@ -1,6 +1,7 @@
 /* The public functions against a real node: tasks and objects. See session.h for how it runs. */
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -513,4 +514,31 @@ Test(misuse, after_shutdown, .init = session_begin, .fini = session_end)
     expect(raia_submit(add, raia_int(20), raia_int(3)), 23);
     raia_release(pending);
     raia_release(large);
+}
+
+/* Past the limit of pending tasks a submission is refused at once, or waits, as was configured. A
+ * config of a program built before block_when_full is taken as it is. */
+Test(tasks, pending_limit)
+{
+    struct raia_config config = {.struct_size = offsetof(struct raia_config, block_when_full),
+                                 .max_pending_tasks = 2,
+                                 .block_when_full = true};
+    raia_ref *r[3];
+
+    cr_assert_eq(raia_init(&config), 0);
+    r[0] = raia_submit(sleeps, raia_int(500));
+    r[1] = raia_submit(sleeps, raia_int(500));
+    cr_assert_null(raia_submit(sleeps, raia_int(0)));
+    cr_assert_eq(raia_last_error()->code, RAIA_ERR_PENDING_CALLS);
+    raia_release_all(r, 2);
+    raia_shutdown();
+    config.struct_size = sizeof(config);
+    cr_assert_eq(raia_init(&config), 0);
+    for (int i = 0; i < 20; i++) {
+        raia_ref *one = raia_submit(sleeps, raia_int(5));
+
+        cr_assert_not_null(one, "%s", raia_last_error()->text);
+        raia_release(one);
+    }
+    raia_shutdown();
 }

@@ -100,6 +100,8 @@ struct raia_config {
     bool quiet;                     /* do not print the output of workers to stderr */
     int64_t max_pending_tasks;      /* tasks submitted and not finished; 0: 10 million */
     int64_t connect_timeout_ms;     /* for the cluster to accept this program; 0: 30 s */
+    bool block_when_full;           /* past max_pending_tasks a submission waits, rather than fail
+                                     * with PENDING_CALLS */
 };
 
 /*
