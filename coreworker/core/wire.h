@@ -26,7 +26,7 @@
 #include "proto/record.h"
 
 #define WIRE_PIECE_MAX   8000u /* payload of one record; fits a ring, and a channel's wrapping */
-#define WIRE_MESSAGE_MAX (16u << 20) /* payload of one message */
+#define WIRE_MESSAGE_MAX (64u << 20) /* payload of one message */
 #define WIRE_ENTRIES_MAX 10000u      /* arguments, or return values, of one call */
 #define WIRE_MORE        0x8000u /* flag of every type: the message goes on in the next record */
 #define WIRE_NAME_MAX    256u    /* bytes of a function's name */

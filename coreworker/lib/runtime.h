@@ -43,7 +43,7 @@
 #include "proto/record.h"
 #include "raia/raia.h"
 
-#define RT_OUTBOX_MAX  (64u << 20)  /* bytes that wait for room towards one process */
+#define RT_OUTBOX_MAX  (128u << 20) /* bytes that wait for room towards one process */
 #define RT_INLINE_MAX  (100u << 10) /* bytes of a value that its owner keeps */
 #define RT_TINY_MAX    1024u        /* bytes of a value that its owner keeps in any case */
 #define RT_OWNER_BYTES (256u << 20) /* of small values in one process, if the raylet says nothing */

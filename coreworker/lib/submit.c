@@ -463,6 +463,32 @@ static void fail_by_argument(struct runtime *rt, struct task *t, raia_ref *o)
     task_free(rt, t);
 }
 
+/* Values that stay with their owner travel inside the call: all of them must fit one message. */
+static bool arguments_fit(struct runtime *rt, struct task *t, size_t *ret_size)
+{
+    size_t size = t->spec_size;
+
+    if (t->spec_held && (uint64_t)t->nargs * RT_INLINE_MAX > WIRE_MESSAGE_MAX / 2)
+        (void)task_write_spec(rt, t, NULL, NULL, &size);
+    *ret_size = size;
+    return size + sizeof(struct wire_task) <= WIRE_MESSAGE_MAX;
+}
+
+static void fail_by_size(struct runtime *rt, struct task *t, size_t size)
+{
+    struct raia_error e;
+    struct chain c;
+
+    chain_init(&c);
+    err_set(&e, RAIA_ERR_LIMIT,
+            "task '%s' was not run: its arguments take %zu bytes in all, at most %u are possible: "
+            "pass fewer at one time, or larger ones (those over %u bytes are passed by name)",
+            t->name ? t->name : t->function->name, size, WIRE_MESSAGE_MAX, RT_INLINE_MAX);
+    chain_push(&c, &e);
+    task_complete_error(rt, t, &c);
+    task_free(rt, t);
+}
+
 void task_creation_ready(struct runtime *rt, struct task *t)
 {
     raia_ref *bad = failed_argument(t);
@@ -479,6 +505,7 @@ void task_creation_ready(struct runtime *rt, struct task *t)
 void task_argument_ready(struct runtime *rt, struct task *t)
 {
     raia_ref *bad;
+    size_t size;
 
     if (--t->waits > 0)
         return;
@@ -487,28 +514,33 @@ void task_argument_ready(struct runtime *rt, struct task *t)
         return;
     }
     bad = failed_argument(t);
-    if (t->actor) {
-        if (bad) {
-            caller_drop(&t->actor->caller, t);
-            fail_by_argument(rt, t, bad);
-        } else {
+    if (!bad && arguments_fit(rt, t, &size)) {
+        if (t->actor)
             caller_ready(&t->actor->caller, t);
-        }
-    } else if (bad) {
-        submitter_drop(&rt->submitter, t);
-        fail_by_argument(rt, t, bad);
-    } else {
-        submitter_ready(&rt->submitter, t);
+        else
+            submitter_ready(&rt->submitter, t);
+        return;
     }
+    if (t->actor)
+        caller_drop(&t->actor->caller, t);
+    else
+        submitter_drop(&rt->submitter, t);
+    if (bad)
+        fail_by_argument(rt, t, bad);
+    else
+        fail_by_size(rt, t, size);
 }
 
 static void dispatch(struct runtime *rt, struct task *t)
 {
     raia_actor *actor = t->actor;
     raia_ref *bad = t->waits ? NULL : failed_argument(t);
+    size_t size;
 
     if (bad) {
         fail_by_argument(rt, t, bad);
+    } else if (t->waits == 0 && !arguments_fit(rt, t, &size)) {
+        fail_by_size(rt, t, size);
     } else if (actor) {
         /* It may have failed, and be gone, on return. */
         caller_add(&actor->caller, t);
