@@ -184,10 +184,16 @@ static int fetch(const struct options *o, const struct kind *k, const char *path
 static void warn(const char *verb, const struct json *reply, long limit)
 {
     const char *warning = json_str(json_at(reply, "data.result.partial_failure_warning"));
-    int64_t matched = 0;
+    int64_t matched = 0, total = 0, seen = 0;
     if (warning && *warning)
         fprintf(stderr, "raia %s: not all of it: %s\n", verb, warning);
     (void)json_int(json_at(reply, "data.result.num_filtered"), &matched);
+    (void)json_int(json_at(reply, "data.result.total"), &total);
+    (void)json_int(json_at(reply, "data.result.num_after_truncation"), &seen);
+    if (total > seen)
+        fprintf(stderr,
+                "raia %s: %lld of about %lld were looked at: a process tells of at most %d\n", verb,
+                (long long)seen, (long long)total, LIMIT_MAX);
     if (limit && matched > limit)
         fprintf(stderr, "raia %s: %ld of %lld rows; --limit shows more\n", verb, limit,
                 (long long)matched);
