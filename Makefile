@@ -3,7 +3,8 @@
 #   make quickstart   install what is missing, build, run the word count on a local cluster
 #   make test         install what is missing, build, run the tests; SAMPLES=DIR: also with the
 #                     manifests of that folder, such as KubeRay's own
-#   make check        the long rest
+#   make check        the long rest: 20 kill rounds, 1M tasks, ten times the seeds, fuzzing; or some
+#                     of it (CHECK="long sim fuzz")
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make install      honours PREFIX and DESTDIR
 
@@ -36,8 +37,11 @@ lint: deps
 test: build lint
 	@e2e/run-tests.sh
 
+check: build
+	@e2e/run-check.sh $(CHECK)
+
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-fuzz
