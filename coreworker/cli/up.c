@@ -1,9 +1,11 @@
 /*
  * raia up: manifests to clusters of local processes, and the jobs in them to their end.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -15,6 +17,7 @@
 #include "cli/watch.h"
 
 #define EXIT_INTERRUPTED 130
+#define FILES_MIN        256u /* open files that a small cluster needs in one process, with room */
 
 static void print_ignored(const struct manifest *m)
 {
@@ -111,6 +114,23 @@ static bool suspended(const struct manifest *m, const struct manifest_cluster *c
     return c->suspend;
 }
 
+/* The daemons get the limit of this process. */
+static int enough_files(struct raia_error *e)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= FILES_MIN)
+        return 0;
+    if (l.rlim_max < FILES_MIN)
+        return err_set(e, RAIA_ERR_NO_FILES,
+                       "the limit of open files is %llu, and Raia needs %u: raise it with "
+                       "`ulimit -n 4096`, or have it raised",
+                       (unsigned long long)l.rlim_max, FILES_MIN);
+    l.rlim_cur = FILES_MIN;
+    return setrlimit(RLIMIT_NOFILE, &l) < 0 ? err_errno(e, errno, "raise the limit of open files")
+                                            : 0;
+}
+
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"file", required_argument, NULL, 'f'},
@@ -131,6 +151,8 @@ static int run(int argc, char **argv)
 
     struct raia_error e = {0};
     _cleanup_(manifest_freep) struct manifest *m = NULL;
+    if (enough_files(&e) < 0)
+        return verb_fail("up", &e);
     if (manifest_load(file, &m, &e) < 0)
         return verb_fail("up", &e);
     if (check_selected(m, &e) < 0)

@@ -20,6 +20,8 @@
 #define SESSION_FDS     8
 #define SESSION_READ_MS 30000 /* once a message has been announced */
 
+#define MORE_FILES "close some, or raise the limit with `ulimit -n`"
+
 /* A message as it came: payload is owned, fds are closed unless taken. */
 struct inbound {
     struct record_head head;
@@ -231,11 +233,18 @@ static int send_hello(struct runtime *rt, const struct raia_config *config, int6
             env.working_dir = (char *)(uintptr_t)config->working_dir;
         hello.runtime_env = &env;
     }
-    packed = mem_alloc(raia__agent__hello__get_packed_size(&hello) + 1);
-    if (!packed)
-        return err_set(e, RAIA_ERR_NOMEM, "out of memory");
-    if (!rt->worker)
+    if (!rt->worker) {
         fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return err_errno(e, errno, "open this program's own file%s",
+                             errno == EMFILE ? " (" MORE_FILES ")" : "");
+    }
+    packed = mem_alloc(raia__agent__hello__get_packed_size(&hello) + 1);
+    if (!packed) {
+        if (fd >= 0)
+            close(fd);
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory");
+    }
     r = send_message(rt->socket, REC_HELLO, 0, 0, packed, raia__agent__hello__pack(&hello, packed),
                      &fd, fd >= 0, deadline);
     if (fd >= 0)
@@ -263,8 +272,9 @@ int session_open(struct runtime *rt, const struct raia_config *config, const cha
     r = receive(rt->socket, &m, deadline);
     if (r < 0)
         err_set(e, -r, "%s",
-                r == -RAIA_ERR_TIMEOUT ? "the raylet does not answer: look into its log"
-                                       : "the raylet closed the connection");
+                r == -RAIA_ERR_TIMEOUT    ? "the raylet does not answer: look into its log"
+                : r == -RAIA_ERR_NO_FILES ? "out of file descriptors: " MORE_FILES
+                                          : "the raylet closed the connection");
     else if (m.head.type != REC_HELLO_REPLY)
         r = err_set(e, RAIA_ERR_PROTOCOL, "the raylet speaks another language");
     else
@@ -310,8 +320,8 @@ void session_read(struct runtime *rt)
     int r = receive(rt->socket, &m, clock_deadline_ms(SESSION_READ_MS));
 
     if (r < 0) {
-        err_set(&e, RAIA_ERR_UNAVAILABLE, "node %s: the connection to its raylet broke (%s)",
-                rt->node_name, raia_strerror(r));
+        err_set(&e, RAIA_ERR_UNAVAILABLE, "node %s: the connection to its raylet broke (%s%s)",
+                rt->node_name, raia_strerror(r), r == -RAIA_ERR_NO_FILES ? ": " MORE_FILES : "");
         rt_die(rt, &e);
     } else if (m.head.type == REC_PEER_PAIR) {
         on_peer_pair(rt, &m);

@@ -24,8 +24,8 @@ static const char *const statements[S_N] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
     [S_ROLLBACK] = "ROLLBACK",
-    [S_PUT] = "INSERT INTO rows(key,value,revision) VALUES(?1,?2,?3) ON CONFLICT(key) DO UPDATE "
-              "SET value=excluded.value, revision=excluded.revision",
+    [S_PUT] = ("INSERT INTO rows(key,value,revision) VALUES(?1,?2,?3) ON CONFLICT(key) DO UPDATE "
+               "SET value=excluded.value, revision=excluded.revision"),
     [S_DELETE] = "DELETE FROM rows WHERE key=?1",
     [S_REVISION] = "UPDATE state SET revision=?1",
     [S_GET] = "SELECT revision FROM rows WHERE key=?1",
