@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -14,6 +15,8 @@
 #include "base/log.h"
 #include "base/logfile.h"
 #include "raylet/raylet.h"
+
+#define DESCRIPTORS_MAX 65536
 
 static int help(void)
 {
@@ -71,6 +74,18 @@ static int log_open(const struct raylet_config *c, struct logfile **ret_file, st
     return r;
 }
 
+/* Each process of the node takes some descriptors here. The supervisor starts the processes, so that
+ * theirs stays as it was. */
+static void raise_descriptors(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return;
+    l.rlim_cur = l.rlim_max < DESCRIPTORS_MAX ? l.rlim_max : DESCRIPTORS_MAX;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 int main(int argc, char **argv)
 {
     struct raylet_config c = {0};
@@ -87,6 +102,7 @@ int main(int argc, char **argv)
         return got < 0 ? 2 : help();
     }
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptors();
     got = log_open(&c, &file, &e);
     if (got == 0) {
         log_info("started", "pid=%d node=%s", (int)getpid(), LOG_Q(c.node_name));

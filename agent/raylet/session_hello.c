@@ -4,6 +4,7 @@
 #define LOG_MODULE "raylet.session"
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -280,6 +281,21 @@ static int pack_whole(const Raia__Agent__Hello *m, uint8_t **ret_data, size_t *r
     return data ? 0 : err_set(e, RAIA_ERR_NOMEM, "take in a driver");
 }
 
+/* Each process takes some descriptors, and each driver will want workers: a driver that could get
+ * none is refused rather than left waiting. `fd`, the lowest free number, tells how many there are.
+ */
+static int check_descriptors(const struct raylet *r, int fd, struct raia_error *e)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || (rlim_t)fd < l.rlim_cur / 3)
+        return 0;
+    return err_set(e, RAIA_ERR_NO_FILES,
+                   "node %s has too few file descriptors for another driver (its limit is %llu): "
+                   "end some, or start the cluster with a larger `ulimit -n`",
+                   r->config.node_name, (unsigned long long)l.rlim_cur);
+}
+
 static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
                         struct raia_error *e)
 {
@@ -287,6 +303,10 @@ static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
     size_t size = 0;
     _cleanup_(mem_freep) uint8_t *copy = NULL;
 
+    if (check_descriptors(s->r, fd, e) < 0) {
+        close(fd);
+        return -e->code;
+    }
     if (pack_whole(m, &copy, &size, e) < 0) {
         close(fd);
         return -e->code;

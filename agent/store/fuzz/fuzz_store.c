@@ -39,7 +39,7 @@ static void on_punch(void *arg, uint32_t segment, uint64_t offset, uint64_t size
 
 static int on_write(void *arg, uint32_t segment, uint64_t offset, const void *data, size_t size)
 {
-    volatile uint8_t sum = 0;
+    volatile uint8_t sum __attribute__((unused)) = 0;
 
     (void)arg;
     (void)segment;
