@@ -1,0 +1,36 @@
+/*
+ * Private to kube/: the store's parts.
+ */
+#ifndef KUBE_STORE_IMPL_H
+#define KUBE_STORE_IMPL_H
+
+#include "kube/plants.h"
+#include "kube/store.h"
+
+/* The objects with one value of one index. */
+struct kube_bucket {
+    HASH_HANDLE hh;      /* in the index, by value */
+    struct list objects; /* of kube_index_link */
+    char value[];        /* "namespace/value", or the value */
+};
+
+struct kube_store {
+    struct kube_store_options options;             /* as given */
+    struct json *keep;                             /* what to keep, as a tree; NULL: everything */
+    struct kube_object *objects;                   /* by key */
+    struct kube_bucket *indexes[KUBE_INDEXES_MAX]; /* by value */
+    uint64_t round;                                /* number of the relist */
+    size_t bytes;                                  /* of the objects */
+    kube_change_fn on_change;                      /* may be NULL */
+    void *arg;                                     /* handed to it */
+};
+
+/* {"metadata": {"labels": true}, ...} of "metadata.labels", ...; NULL of none. */
+int kube_keep_new__(const char *const *paths, size_t n, struct json **ret_keep);
+/* One allocation with all of an object in it, its index values known (links not yet linked). */
+int kube_object_pack__(struct kube_store *s, const struct json *object, struct kube_object **ret_o,
+                       struct raia_error *e);
+void kube_index_add__(struct kube_store *s, struct kube_object *o);
+void kube_index_del__(struct kube_store *s, struct kube_object *o);
+
+#endif
