@@ -32,6 +32,7 @@
 
 #define RECORD_PROTOCOL    1u
 #define RECORD_PAYLOAD_MAX 8192u       /* bytes after the header, in a ring */
+#define RECORD_PAIRS_MAX   4094u       /* pair numbers are below; 4094 is a process's own loop */
 #define RECORD_SOCKET_MAX  (16u << 20) /* bytes after the header, on the socket */
 
 struct record_head {

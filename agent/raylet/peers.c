@@ -63,7 +63,7 @@ static uint32_t number_new(struct session *s)
     for (n = 1; n < s->npeers; n++)
         if (!s->peers[n])
             return n;
-    if (n >= DOORBELL_KICK)
+    if (n >= RECORD_PAIRS_MAX)
         return 0;
     n = s->npeers ? s->npeers : 1;
     new = mem_realloc(s->peers, 2 * n * sizeof *new);
@@ -71,7 +71,7 @@ static uint32_t number_new(struct session *s)
         return 0;
     memset(new + s->npeers, 0, (2 * n - s->npeers) * sizeof *new);
     s->peers = new;
-    s->npeers = 2 * n > DOORBELL_KICK ? DOORBELL_KICK : 2 * n;
+    s->npeers = 2 * n > RECORD_PAIRS_MAX ? RECORD_PAIRS_MAX : 2 * n;
     return n;
 }
 

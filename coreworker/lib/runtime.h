@@ -84,6 +84,9 @@ struct out_piece {
     uint8_t data[];
 };
 
+/* The bit of the link of a process to itself: the raylet gives out those below. */
+#define LINK_SELF_BIT RECORD_PAIRS_MAX
+
 struct link {
     uint8_t kind;            /* enum link_kind */
     bool dirty;              /* reserved, not committed; in rt.dirty */

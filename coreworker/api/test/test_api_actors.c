@@ -48,6 +48,23 @@ static int counter_check(raia_call *c)
 }
 RAIA_METHOD(counter_check)
 
+/* counter_again(self, times): calls itself that often more, one after the other, never waiting. */
+static int counter_again(raia_call *c)
+{
+    struct counter *s = raia_self(c);
+    raia_actor *self = raia_arg_actor(c, 0);
+    int64_t times = 0;
+
+    if (!self || raia_arg_int(c, 1, &times) < 0)
+        return raia_fail(c, "a handle and a number");
+    s->n++;
+    if (times > 0)
+        raia_release(raia_actor_call(self, counter_again, raia_handle(self), raia_int(times - 1)));
+    raia_actor_release(self);
+    return raia_last_error()->code == RAIA_ERR_WORKER_CRASHED ? raia_fail(c, "no way") : 0;
+}
+RAIA_METHOD(counter_again)
+
 static int counter_die(raia_call *c)
 {
     (void)c;
@@ -167,6 +184,24 @@ Test(actors, order, .init = session_begin, .fini = session_end)
 }
 
 /* A constructor that fails makes every call fail with its words. */
+/* An actor that was given its own handle calls itself, and all those calls are run. */
+Test(actors, calls_itself, .init = session_begin, .fini = session_end)
+{
+    raia_actor *a = raia_actor_create(counter_new);
+    raia_ref *r = raia_actor_call(a, counter_again, raia_handle(a), raia_int(2000));
+    int64_t n = 0;
+
+    cr_assert_eq(raia_get_done(r, 60000), 0, "%s", raia_last_error()->text);
+    raia_release(r);
+    for (int i = 0; i < 100000 && n < 2001; i++) {
+        r = raia_actor_call(a, counter_add, raia_int(0));
+        cr_assert_eq(raia_get_int(r, &n, 60000), 0, "%s", raia_last_error()->text);
+        raia_release(r);
+    }
+    cr_assert_eq(n, 2001);
+    raia_actor_release(a);
+}
+
 Test(actors, constructor_fails, .init = session_begin, .fini = session_end)
 {
     raia_actor *a = raia_actor_create(counter_new, raia_str("x"));
