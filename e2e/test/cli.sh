@@ -248,7 +248,7 @@ chmod +x "$work/bin/raia-gcs"
 expect 1 "$work/bin/raia" up -f "$work/one.yaml" -d
 says 'gcs.out: it is broken'
 expect 1 bash -c "ulimit -n 14; raia up -f $work/one.yaml -d"
-says 'did not come up'
+says 'the limit of open files is 14'
 if [ "$(id -u)" -ne 0 ]; then
     expect 1 env RAIA_STATE_DIR=/nonexistent raia up -f "$work/one.yaml" -d
     says /nonexistent
