@@ -29,6 +29,9 @@ struct process *objects_process(struct objects *t, const struct record_address *
     list_init(&p->owned);
     list_init(&p->borrowed);
     list_init(&p->forwards);
+    list_init(&p->notes);
+    list_init(&p->claims);
+    list_init(&p->asked);
     if (HASH_PUT_KEY__(hh, t->processes, p->address.worker, 16, p) < 0) {
         mem_free(p);
         return NULL;
@@ -36,7 +39,7 @@ struct process *objects_process(struct objects *t, const struct record_address *
     return p;
 }
 
-static struct borrow *find_borrow(struct raia_ref *o, const struct process *by)
+struct borrow *borrow_find__(struct raia_ref *o, const struct process *by)
 {
     const struct list *here, *there;
 
@@ -66,20 +69,25 @@ static int grant(struct objects *t, struct raia_ref *o, struct process *to)
 
     if (!m)
         return -RAIA_ERR_NOMEM;
-    b = find_borrow(o, to);
+    b = borrow_find__(o, to);
     if (!b) {
         b = pool_alloc(t->pool, sizeof(*b));
         if (!b)
             return -RAIA_ERR_NOMEM;
-        *b = (struct borrow){.by = to, .object = o};
+        *b = (struct borrow){.by = to, .object = o, .epoch = to->epoch};
         list_add_tail(&m->borrowers, &b->in_object);
         list_add_tail(&to->borrowed, &b->in_process);
     }
+    if (b->epoch != to->epoch) {
+        b->epoch = to->epoch;
+        b->fresh = 0;
+    }
     b->count++;
+    b->fresh++;
     return 0;
 }
 
-static void drop_borrow(struct objects *t, struct borrow *b)
+void borrow_drop__(struct objects *t, struct borrow *b)
 {
     struct raia_ref *o = b->object;
 
@@ -93,13 +101,35 @@ static void drop_borrow(struct objects *t, struct borrow *b)
 static void give_back(struct objects *t, struct raia_ref *o, const struct process *by,
                       uint64_t count)
 {
-    struct borrow *b = find_borrow(o, by);
+    struct borrow *b = borrow_find__(o, by);
 
     if (!b)
         return;
     b->count -= count < b->count ? count : b->count;
     if (b->count == 0)
-        drop_borrow(t, b);
+        borrow_drop__(t, b);
+}
+
+#define FORWARD_KEY (sizeof(struct raia_ref *) + sizeof(struct process *))
+
+static struct forward *find_forward(struct objects *t, struct raia_ref *o, struct process *to)
+{
+    struct forward key = {.object = o, .to = to}, *f;
+
+    HASH_FIND(hh, t->forwards, &key.object, FORWARD_KEY, f);
+    return f;
+}
+
+/* It has it, or is dead: our hold is not needed any more. */
+static void drop_forward(struct objects *t, struct forward *f)
+{
+    struct raia_ref *o = f->object;
+
+    forward_note__(t, o, f->to, false);
+    HASH_DEL(t->forwards, f);
+    list_del(&f->in_process);
+    pool_free(t->pool, f, sizeof(*f));
+    object_unhold(t, o);
 }
 
 int object_export(struct objects *t, struct raia_ref *o, struct process *to, bool forward,
@@ -118,17 +148,22 @@ int object_export(struct objects *t, struct raia_ref *o, struct process *to, boo
     }
     if (!forward || to->dead)
         return 0;
-    LIST_FOREACH (f, &to->forwards, in_process)
-        if (f->object == o) {
-            f->count++;
-            return 0;
-        }
+    f = find_forward(t, o, to);
+    if (f) {
+        f->count++;
+        return 0;
+    }
     f = pool_alloc(t->pool, sizeof(*f));
     if (!f)
         return -RAIA_ERR_NOMEM;
-    *f = (struct forward){.object = o, .count = 1};
+    *f = (struct forward){.object = o, .to = to, .count = 1};
+    if (HASH_PUT_KEY__(hh, t->forwards, &f->object, FORWARD_KEY, f) < 0) {
+        pool_free(t->pool, f, sizeof(*f));
+        return -RAIA_ERR_NOMEM;
+    }
     object_hold(o);
     list_add_tail(&to->forwards, &f->in_process);
+    forward_note__(t, o, to, true);
     return 0;
 }
 
@@ -250,8 +285,12 @@ static void on_borrowed(struct objects *t, struct process *from, const struct wi
     struct raia_ref *o = objects_find(t, m->ref.worker, m->ref.counter, m->ref.index);
     struct raia_error e;
 
-    if (!o || o->owner != from || !(o->flags & OBJECT_BORROWING))
+    if (!o || o->owner != from || !(o->flags & OBJECT_BORROWING)) {
+        /* Asked for twice (before and after a break): back with it. */
+        if (m->count)
+            say(t, from, WIRE_UNBORROW, &m->ref, m->count);
         return;
+    }
     o->flags &= (uint8_t)~OBJECT_BORROWING;
     o->grants += m->count;
     object_hold(o);
@@ -274,19 +313,13 @@ static void on_unborrow(struct objects *t, struct process *from, const struct wi
 static void on_ref_done(struct objects *t, struct process *from, const struct wire_object *m)
 {
     struct raia_ref *o = objects_find(t, m->ref.worker, m->ref.counter, m->ref.index);
-    struct forward *f, *next;
+    struct forward *f = o ? find_forward(t, o, from) : NULL;
 
-    LIST_FOREACH_SAFE (f, next, &from->forwards, in_process) {
-        if (f->object != o)
-            continue;
-        f->count -= m->count < f->count ? m->count : f->count;
-        if (f->count == 0) {
-            list_del(&f->in_process);
-            pool_free(t->pool, f, sizeof(*f));
-            object_unhold(t, o);
-        }
+    if (!f)
         return;
-    }
+    f->count -= m->count < f->count ? m->count : f->count;
+    if (f->count == 0)
+        drop_forward(t, f);
 }
 
 void objects_message(struct objects *t, struct process *from, enum wire_type type,
@@ -306,6 +339,7 @@ void objects_message(struct objects *t, struct process *from, enum wire_type typ
         on_ref_done(t, from, m);
         break;
     default:
+        forward_message__(t, from, type, m);
         break;
     }
 }
@@ -320,16 +354,12 @@ void objects_process_died(struct objects *t, struct process *p, const struct rai
         return;
     p->dead = true;
     owner_died_error(p, why, &e);
+    /* Before its borrows go: what it was forwarding is kept. */
+    forward_died__(t, p);
     while ((l = list_first(&p->borrowed)))
-        drop_borrow(t, container_of(l, struct borrow, in_process));
-    while ((l = list_first(&p->forwards))) {
-        struct forward *f = container_of(l, struct forward, in_process);
-
-        o = f->object;
-        list_del(l);
-        pool_free(t->pool, f, sizeof(*f));
-        object_unhold(t, o);
-    }
+        borrow_drop__(t, container_of(l, struct borrow, in_process));
+    while ((l = list_first(&p->forwards)))
+        drop_forward(t, container_of(l, struct forward, in_process));
     /* Hold them all first: what fires may free others, or make new ones. */
     list_init(&dead);
     list_splice_tail(&dead, &p->owned);

@@ -56,9 +56,13 @@ void objects_fini(struct objects *t)
         LIST_FOREACH_SAFE (b, bnext, &p->borrowed, in_process)
             pool_free(t->pool, b, sizeof(*b));
         LIST_FOREACH_SAFE (f, fnext, &p->forwards, in_process) {
+            HASH_DEL(t->forwards, f);
             object_unhold(t, f->object);
             pool_free(t->pool, f, sizeof(*f));
         }
+        forward_drop_all__(t, &p->notes);
+        forward_drop_all__(t, &p->claims);
+        forward_drop_all__(t, &p->asked);
     }
     for (uint32_t i = 0; i < size; i++) {
         struct raia_ref *o, *after;

@@ -50,8 +50,14 @@ struct process {
     struct list owned;    /* its objects that this process knows: raia_ref.by_owner */
     struct list borrowed; /* struct borrow: what it borrows from us */
     struct list forwards; /* struct forward: what it has been given and not yet registered */
-    void *link;           /* the runtime's: how to reach it; NULL: not connected */
-    HASH_HANDLE hh;       /* objects.processes, by address.worker */
+    struct list notes;    /* struct third: objects of ours that it is forwarding; other: to whom */
+    struct list claims; /* struct third: it has not said yet if it has them; other: the forwarder */
+    struct list asked;  /* struct third: to be answered when it is dead; other: the owner */
+    bool mend;          /* the runtime's: a link is to be made again, later */
+    uint32_t epoch;     /* rises when the link to it breaks */
+    uint32_t stated;    /* epoch + 1 when we last stated our counts; 0: never */
+    void *link;         /* the runtime's: how to reach it; NULL: not connected */
+    HASH_HANDLE hh;     /* objects.processes, by address.worker */
 };
 
 struct borrow {
@@ -60,12 +66,27 @@ struct borrow {
     struct process *by;
     struct raia_ref *object;
     uint64_t count; /* grants */
+    uint64_t fresh; /* of these, granted in that epoch */
+    uint32_t epoch; /* of `by`, of the last grant */
+    uint32_t seen;  /* epoch + 1 of `by` when it last stated its count; 0: never */
+};
+
+/* Somebody else's forward, or what is to be settled of it: see core/forward.c. */
+struct third {
+    struct list in_process;
+    struct raia_ref *object; /* held; NULL in process.asked */
+    struct process *other;
+    uint64_t counter; /* asked: of the object */
+    uint32_t index;   /* asked: of the object */
+    uint32_t epoch;   /* notes: of the process, when it was last told */
 };
 
 struct forward {
     struct list in_process;
     struct raia_ref *object; /* held */
+    struct process *to;      /* after object: the key */
     uint32_t count;
+    HASH_HANDLE hh; /* objects.forwards, by object and to */
 };
 
 enum object_state {
@@ -140,7 +161,8 @@ struct objects_ops {
     void (*ready)(void *ctx, struct raia_ref *o, struct dep *d);
     /* The object has a value, and OBJECT_WAITED was set. */
     void (*wake)(void *ctx, struct raia_ref *o);
-    /* Tells another process: UNBORROW, BORROW, BORROWED or REF_DONE. */
+    /* Tells another process: UNBORROW, BORROW, BORROWED, REF_DONE, RESYNC ... A NOTE must be on its
+     * way before anything that is sent after it to anybody. */
     void (*send)(void *ctx, struct process *to, enum wire_type type, const struct wire_object *m);
     /* Nobody refers to an owned object that is in a store any more. */
     void (*free_stored)(void *ctx, struct raia_ref *o);
@@ -157,6 +179,7 @@ struct objects {
     const struct objects_ops *ops; /* not owned */
     void *ctx;                     /* of ops */
     struct process *processes;     /* hash by worker id; owned */
+    struct forward *forwards;      /* hash; those of all processes */
     struct raia_ref **table;       /* by id: exported and borrowed ones; owned */
     uint32_t table_size;           /* a power of two; 0: not made yet */
     uint32_t table_count;          /* objects in it */
@@ -179,6 +202,16 @@ struct process *objects_find_process(struct objects *t, const uint8_t worker[16]
 /* A process died: its objects fail, and what it borrowed is given back. */
 void objects_process_died(struct objects *t, struct process *p, const struct raia_error *why);
 
+/* The link to a process broke, and both may live. True: there is something to be settled: open a new
+ * one, and call objects_resync before anything else is sent on it. */
+bool objects_link_broke(struct objects *t, struct process *p);
+void objects_resync(struct objects *t, struct process *p);
+/* A new link to it must begin with that. */
+static inline bool objects_must_resync(const struct process *p)
+{
+    return p->epoch && p->stated != p->epoch + 1;
+}
+
 /* A new owned object, pending, with no counts at all: count it before anything else. */
 struct raia_ref *object_new(struct objects *t, uint64_t counter, uint32_t index);
 /* An object that another process has told of, with one hold for the caller; see objects_receive. */
@@ -198,7 +231,7 @@ void object_name(const struct objects *t, const struct raia_ref *o, struct wire_
 /* Borrowed and not registered: asks the owner. The dep (REGISTERED) fires when granted; if there is
  * nothing to wait for it returns false. */
 int object_register(struct objects *t, struct raia_ref *o, void *who, bool *ret_wait);
-/* What others say: BORROW, BORROWED, UNBORROW, REF_DONE. */
+/* What others say: BORROW, BORROWED, UNBORROW, REF_DONE, and what core/forward.c is about. */
 void objects_message(struct objects *t, struct process *from, enum wire_type type,
                      const struct wire_object *m);
 

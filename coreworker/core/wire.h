@@ -53,6 +53,14 @@ enum wire_type {
     WIRE_REF_DONE =
         25, /* struct wire_object: registered: the forwarder may let go, `count` times */
     WIRE_OBJECT_CANCEL = 26, /* struct wire_object, flags: cancel the task that makes it */
+    /* after a break (core/forward.c), each struct wire_object */
+    WIRE_RESYNC = 27,     /* to the owner: I have `count` grants of it */
+    WIRE_RESYNC_END = 28, /* and none of any other; no ref */
+    WIRE_FORWARDED = 29,  /* from a forwarder: as if the reference came once more */
+    /* the same; counter and index name an object of the owner, worker and node a third process */
+    WIRE_NOTE = 30,    /* to the owner: count 1: I forward it to that one; 0: that one has it */
+    WIRE_CLAIM = 31,   /* from the owner: that forwarder died: register it, if you have it */
+    WIRE_CLAIMED = 32, /* to the owner: done */
 };
 
 struct wire_function {

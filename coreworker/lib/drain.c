@@ -160,8 +160,11 @@ struct link *drain_link_for(struct runtime *rt, uint64_t tag, const struct recor
     }
     (void)tag;
     l = link_new(rt, p);
-    if (l && !p->link)
+    if (l && !p->link) {
         p->link = l;
+        if (objects_must_resync(p))
+            objects_resync(&rt->objects, p);
+    }
     return l;
 }
 

@@ -8,6 +8,8 @@
 
 #include "lib/runtime.h"
 
+#define MEND_NS (100 * CLOCK_NS_PER_MS) /* before a link that could not be made is tried again */
+
 struct link *link_new(struct runtime *rt, struct process *p)
 {
     struct link *l = mem_new(struct link);
@@ -256,6 +258,8 @@ struct link *link_to(struct runtime *rt, struct process *p)
         link_free(rt, l);
         return NULL;
     }
+    if (objects_must_resync(p))
+        objects_resync(&rt->objects, p);
     return l;
 }
 
@@ -287,25 +291,35 @@ int link_tell_function(struct runtime *rt, struct link *l, struct function *f)
     return r;
 }
 
-/* The borrowed objects of a process that lives, but whose link broke: ask again what was asked. */
-static void ask_again(struct runtime *rt, struct process *p)
+/* The link to a process that may live broke: on a new one counts are made to agree, and what was
+ * asked is asked again. */
+static void mend(struct runtime *rt, struct process *p)
 {
     struct raia_ref *o;
-    struct link *l;
+    struct link *l = link_to(rt, p);
 
+    if (!l)
+        return;
     LIST_FOREACH (o, &p->owned, by_owner) {
         struct wire_object m = {.count = 1};
 
-        if (!(o->flags & (OBJECT_QUERIED | OBJECT_BORROWING)))
+        if (!(o->flags & OBJECT_QUERIED) || o->state != OBJECT_PENDING)
             continue;
-        l = link_to(rt, p);
-        if (!l)
-            return;
         object_name(&rt->objects, o, &m.ref);
-        if (o->flags & OBJECT_BORROWING)
-            link_send(rt, l, WIRE_BORROW, 0, &m, sizeof(m), false);
-        if (o->flags & OBJECT_QUERIED && o->state == OBJECT_PENDING)
-            link_send(rt, l, WIRE_QUERY, 0, &m, sizeof(m), true);
+        link_send(rt, l, WIRE_QUERY, 0, &m, sizeof(m), true);
+    }
+}
+
+void links_tick(struct runtime *rt)
+{
+    struct process *p, *next;
+
+    HASH_FOREACH (rt->objects.processes, p, next) {
+        if (!p->mend)
+            continue;
+        p->mend = false;
+        if (!p->dead)
+            mend(rt, p);
     }
 }
 
@@ -321,6 +335,7 @@ static void orphan_calls(struct list *calls, const struct link *l)
 void link_closed(struct runtime *rt, struct link *l, int status)
 {
     bool died = status == -RAIA_ERR_WORKER_CRASHED || status == -RAIA_ERR_NODE_DIED;
+    bool opening = l->kind == LINK_OPENING;
     struct process *p = l->process;
     struct raia_error e;
     struct list *i;
@@ -337,6 +352,17 @@ void link_closed(struct runtime *rt, struct link *l, int status)
     list_add_tail(&rt->closed, &l->in_dirty);
     if (p->link == l)
         p->link = NULL;
+    /* First of all: what is sent from here on goes over another link. One that could not be made is
+     * tried again after a while. */
+    if (!died && objects_link_broke(&rt->objects, p)) {
+        p->mend = opening;
+        if (opening)
+            rt->next_mend = rt->now + MEND_NS;
+        else
+            mend(rt, p);
+        if (opening && rt->next_mend < rt->next_tick)
+            rt->next_tick = rt->next_mend;
+    }
     orphan_calls(&rt->ready, l);
     orphan_calls(&rt->running, l);
     host_link_closed(rt, l);
@@ -355,7 +381,5 @@ void link_closed(struct runtime *rt, struct link *l, int status)
     if (died) {
         err_set(&e, -status, "%s", raia_strerror(status));
         objects_process_died(&rt->objects, p, &e);
-    } else {
-        ask_again(rt, p);
     }
 }

@@ -295,7 +295,11 @@ static void object_say(void *ctx, struct process *to, enum wire_type type,
     struct link *l = rt->dead ? NULL : link_to(rt, to);
 
     if (l)
-        link_send(rt, l, (uint16_t)type, 0, m, sizeof(*m), type != WIRE_UNBORROW);
+        link_send(rt, l, (uint16_t)type, 0, m, sizeof(*m),
+                  type != WIRE_UNBORROW && type != WIRE_NOTE);
+    /* The owner must know of a forward before the receiver has it. */
+    if (l && type == WIRE_NOTE && m->count)
+        link_commit(rt, l, false);
 }
 
 static void object_free_stored(void *ctx, struct raia_ref *o)

@@ -101,7 +101,7 @@ void rt_init_once(struct runtime *rt)
     rt->pid = getpid();
     rt->socket = rt->bell_fd = rt->kick_fd = -1;
     rt->next_tag = 1;
-    rt->next_tick = rt->next_deadline = rt->next_reconnect = CLOCK_NEVER;
+    rt->next_tick = rt->next_mend = rt->next_deadline = rt->next_reconnect = CLOCK_NEVER;
     rt->max_pending_tasks = RT_PENDING_MAX;
     rt->owner_bytes_max = RT_OWNER_BYTES;
 }
@@ -135,6 +135,12 @@ void rt_tick(struct runtime *rt, int64_t now)
         if (t < rt->next_reconnect)
             rt->next_reconnect = t;
     }
+    if (now >= rt->next_mend) {
+        rt->next_mend = CLOCK_NEVER;
+        links_tick(rt);
+    }
+    if (rt->next_mend < next)
+        next = rt->next_mend;
     if (rt->next_deadline < next)
         next = rt->next_deadline;
     if (rt->next_reconnect < next)

@@ -132,6 +132,8 @@ int link_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, c
 bool link_flush(struct runtime *rt, struct link *l);
 /* Commits all that is reserved. */
 void rt_flush(struct runtime *rt);
+/* Makes links again that could not be made before. */
+void links_tick(struct runtime *rt);
 /* The link to a process, opened if need be (LINK_OPENING then). NULL: out of memory, or dead. */
 struct link *link_to(struct runtime *rt, struct process *p);
 struct link *link_new(struct runtime *rt, struct process *p);
@@ -529,6 +531,7 @@ struct runtime {
     int64_t now;            /* ns; as of the last step */
     int64_t next_tick;      /* ns */
     int64_t next_deadline;  /* ns; no task's deadline passes before it */
+    int64_t next_mend;      /* ns; no process's mend is due before it */
     int64_t next_reconnect; /* ns; no actor's retry_at comes before it */
     uint64_t submits;       /* to drain now and then */
     int64_t max_pending_tasks;

@@ -38,7 +38,6 @@ struct node {
 struct world {
     struct node nodes[PROCESSES];
     struct queue queues[PROCESSES][PROCESSES]; /* from, to */
-    bool death;                                /* a process has died */
 };
 
 static unsigned index_of(const struct process *p)
@@ -46,10 +45,23 @@ static unsigned index_of(const struct process *p)
     return p->address.worker[0] - 1u;
 }
 
+static struct record_address address_of(unsigned i)
+{
+    struct record_address a = {.node = {1}};
+
+    a.worker[0] = (uint8_t)(i + 1);
+    return a;
+}
+
 static void post(struct node *from, unsigned to, enum wire_type type, const struct wire_object *m)
 {
     struct queue *q = &from->w->queues[from->i][to];
+    struct record_address a = address_of(to);
+    struct process *p = objects_process(&from->t, &a);
 
+    /* The first use of a new link. */
+    if (objects_must_resync(p))
+        objects_resync(&from->t, p);
     if (from->dead || from->w->nodes[to].dead)
         return;
     cr_assert_lt(q->tail - q->head, QUEUE);
@@ -97,14 +109,6 @@ static const struct objects_ops ops = {.ready = on_ready,
                                        .unpin = on_unpin,
                                        .actor_out = on_unpin};
 
-static struct record_address address_of(unsigned i)
-{
-    struct record_address a = {.node = {1}};
-
-    a.worker[0] = (uint8_t)(i + 1);
-    return a;
-}
-
 static void world_init(struct world *w)
 {
     for (unsigned i = 0; i < PROCESSES; i++) {
@@ -120,8 +124,10 @@ static void world_init(struct world *w)
 static struct process *process_of(struct node *n, unsigned i)
 {
     struct record_address a = address_of(i);
+    struct process *p = objects_process(&n->t, &a);
 
-    return objects_process(&n->t, &a);
+    p->link = n; /* all are connected: it will be told of its death */
+    return p;
 }
 
 static raia_ref **free_slot(struct node *n)
@@ -201,10 +207,6 @@ static void check(struct world *w)
 
             if (!o || !o->owner || o->state == OBJECT_HERE || w->nodes[owner].dead)
                 continue;
-            /* Who passed it on may have died before the owner counted us: then it may be gone, and
-             * we shall be told. */
-            if (w->death && o->flags & OBJECT_BORROWING)
-                continue;
             cr_assert_not_null(
                 objects_find(&w->nodes[owner].t, o->owner->address.worker, o->counter, o->index),
                 "freed while process %u holds it", i);
@@ -218,7 +220,6 @@ static void die(struct world *w, unsigned i)
 
     err_set(&e, RAIA_ERR_WORKER_CRASHED, "killed");
     w->nodes[i].dead = true;
-    w->death = true;
     for (unsigned k = 0; k < PROCESSES; k++) {
         /* What it had sent still comes; then its death. */
         while (deliver(w, i, k))
@@ -226,6 +227,28 @@ static void die(struct world *w, unsigned i)
         w->queues[k][i].head = w->queues[k][i].tail;
         if (k != i && !w->nodes[k].dead)
             objects_process_died(&w->nodes[k].t, process_of(&w->nodes[k], i), &e);
+    }
+}
+
+/* The link between two breaks: what was under way on it is lost, each in its direction from some
+ * point on. Both notice, and open another. */
+static void cut(struct world *w, struct prng *p, unsigned a, unsigned b)
+{
+    unsigned ends[2] = {a, b};
+
+    if (a == b || w->nodes[a].dead || w->nodes[b].dead)
+        return;
+    for (unsigned i = 0; i < 2; i++)
+        for (uint64_t some = prng_below(p, 4); some > 0; some--)
+            deliver(w, ends[i], ends[1 - i]);
+    w->queues[a][b].head = w->queues[a][b].tail;
+    w->queues[b][a].head = w->queues[b][a].tail;
+    for (unsigned i = 0; i < 2; i++) {
+        struct node *n = &w->nodes[ends[i]];
+        struct process *other = process_of(n, ends[1 - i]);
+
+        if (objects_link_broke(&n->t, other) && objects_must_resync(other))
+            objects_resync(&n->t, other);
     }
 }
 
@@ -241,7 +264,7 @@ static void settle(struct world *w)
     }
 }
 
-static void run(uint64_t seed, bool deaths)
+static void run(uint64_t seed, bool deaths, bool cuts)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct prng p;
@@ -268,6 +291,8 @@ static void run(uint64_t seed, bool deaths)
         default:
             deliver(w, (unsigned)prng_below(&p, PROCESSES), to);
         }
+        if (cuts && prng_below(&p, 50) == 0)
+            cut(w, &p, (unsigned)prng_below(&p, PROCESSES), (unsigned)prng_below(&p, PROCESSES));
         if (deaths && step == 1000)
             die(w, (unsigned)prng_below(&p, PROCESSES));
         check(w);
@@ -297,14 +322,29 @@ static void run(uint64_t seed, bool deaths)
 Test(objects, borrowing)
 {
     for (uint64_t seed = 1; seed <= 400; seed++)
-        run(seed, false);
+        run(seed, false, false);
 }
 
 /* The same when a process dies in the middle. */
 Test(objects, borrowing_with_deaths)
 {
     for (uint64_t seed = 1; seed <= 400; seed++)
-        run(seed, true);
+        run(seed, true, false);
+}
+
+/* The same when links between processes that live break, and what was under way is lost: nothing is
+ * freed early for it, and no count is left over. */
+Test(objects, borrowing_with_cuts)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++)
+        run(seed, false, true);
+}
+
+/* Both. */
+Test(objects, borrowing_with_cuts_and_deaths)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++)
+        run(seed, true, true);
 }
 
 /* Values inside values are freed without recursion, however deep. */
