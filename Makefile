@@ -5,6 +5,8 @@
 #                     manifests of that folder, such as KubeRay's own
 #   make check        the long rest: 20 kill rounds, 1M tasks, ten times the seeds, fuzzing; or some
 #                     of it (CHECK="long sim fuzz")
+#   make cluster-up   a real Kubernetes with two nodes on this machine, as root (NODES=N: more or fewer);
+#                     cluster-status, cluster-down, cluster-test: see docs/kubernetes-here.md
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make install      honours PREFIX and DESTDIR
 
@@ -12,6 +14,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 CMAKE  := cmake -G Ninja
 
+.PHONY: cluster-up cluster-down cluster-status cluster-test
 .PHONY: all build deps quickstart test check bench lint install clean
 
 all: build
@@ -39,6 +42,12 @@ test: build lint
 
 check: build
 	@e2e/run-check.sh $(CHECK)
+
+cluster-up cluster-down cluster-status:
+	@NODES=$(or $(NODES),2) e2e/cluster/$(@:cluster-%=%)
+
+cluster-test:
+	@e2e/cluster/test.sh
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -1,0 +1,8 @@
+// The helm program itself is built from its module (see ../build); this file only names it, so
+// that go.mod keeps it.
+
+//go:build tools
+
+package tools
+
+import _ "helm.sh/helm/v3/cmd/helm"
