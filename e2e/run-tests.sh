@@ -14,7 +14,7 @@ names=()
 build() { # folder sanitizers [label]
     echo "building with -fsanitize=$2 (in $1)"
     local log=$1.log targets=()
-    if cmake -G Ninja -S . -B "$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRAIA_SANITIZE="$2" >"$log" 2>&1; then
+    if cmake -G Ninja -S . -B "$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRAIA_SANITIZE="$2" -DRAIA_DAEMONS="$PWD/build/bin" >"$log" 2>&1; then
         [ -z "${3-}" ] || mapfile -t targets < <(ctest --test-dir "$1" -N -L "$3" | awk '$1 == "Test" && $2 ~ /^#/ { print $3 }')
         if ninja -C "$1" -j "$jobs" "${targets[@]}" >>"$log" 2>&1; then
             rm -f "$log"
