@@ -124,7 +124,7 @@ static void seen(struct kube_expect *x, const char *key, bool deletion, const ch
 {
     struct entry *y = find(x, key);
     struct wish *w = y ? find_wish(y, deletion, id) : NULL;
-    if (w && !(KUBE_PLANTED(KUBE_PLANT_LEAK) && list_count(&y->wishes) > 1))
+    if (w)
         remove_wish(x, y, w);
 }
 
@@ -176,7 +176,7 @@ static void give_up(struct kube_expect *x, struct entry *y, int64_t set, int64_t
 bool kube_expect_met(struct kube_expect *x, const char *key, int64_t now)
 {
     struct entry *y = find(x, key);
-    if (y)
+    if (y && !KUBE_PLANTED(KUBE_PLANT_LEAK))
         give_up(x, y, now - x->timeout_ns + 1, INT64_MIN);
     return !find(x, key);
 }

@@ -37,6 +37,10 @@ static int on_event(void *arg, enum kube_event type, const struct json *object,
     i->stats.events++;
     i->stats.last_event_ns = kube_client_now(i->client);
     i->progress = true;
+    const char *version = json_str(json_get(meta, "resourceVersion"));
+    if (KUBE_PLANTED(KUBE_PLANT_NUMBER) && type < KUBE_EVENT_BOOKMARK && i->version && version &&
+        strtoull(version, NULL, 10) <= strtoull(i->version, NULL, 10))
+        return 0;
     switch (type) {
     case KUBE_EVENT_ERROR:
         (void)kube_error_from_status(object, &i->event_error);
@@ -54,10 +58,6 @@ static int on_event(void *arg, enum kube_event type, const struct json *object,
     }
     if (r < 0 || i->phase != KUBE_PHASE_WATCHING)
         return r;
-    const char *version = json_str(json_get(meta, "resourceVersion"));
-    if (KUBE_PLANTED(KUBE_PLANT_NUMBER) && i->version && version &&
-        strtoull(version, NULL, 10) <= strtoull(i->version, NULL, 10))
-        return 0;
     r = kube_informer_version__(i, version);
     return r < 0 ? err_set(e, -r, "out of memory") : 0;
 }
@@ -117,7 +117,7 @@ static void on_done(struct kube_exchange *x, const struct kube_reply *rp,
         i->failures = 0; /* it had worked: the wait begins small again */
     bool expired = error.reason == KUBE_EXPIRED;
     i->stats.expired += expired;
-    if (KUBE_PLANTED(KUBE_PLANT_IGNORE_410) && expired && i->event_error.base.code)
+    if (KUBE_PLANTED(KUBE_PLANT_IGNORE_410))
         expired = false;
     /* A server that does not know sendInitialEvents: the paged list does it as well. */
     if (streaming && (error.reason == KUBE_INVALID || error.reason == KUBE_BAD_REQUEST))

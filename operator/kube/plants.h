@@ -11,8 +11,8 @@ enum kube_plant {
     KUBE_PLANT_NO_SWEEP,   /* what a relist does not show stays in the store */
     KUBE_PLANT_NUMBER,     /* resourceVersions are compared as numbers */
     KUBE_PLANT_LOST_KEY,   /* a key added while it is handled is forgotten */
-    KUBE_PLANT_LEAK,       /* an expectation that is seen twice, or early, stays for ever */
-    KUBE_PLANT_IGNORE_410, /* an ERROR event of 410 resumes where it was */
+    KUBE_PLANT_LEAK,       /* an expectation that is never seen stays for ever */
+    KUBE_PLANT_IGNORE_410, /* 410 is taken for any other failure */
     KUBE_PLANTS_END
 };
 extern enum kube_plant kube_planted;

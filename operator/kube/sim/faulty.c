@@ -66,6 +66,7 @@ static void at(struct flight *f, int64_t delay, sim_fn fn)
 {
     if (f->event)
         sim_cancel(f->t->sim, f->event);
+    f->event = NULL; /* a simulation that has failed sets nothing */
     f->due = sim_now(f->t->sim) + delay;
     sim_after(f->t->sim, NULL, delay, fn, f, &f->event);
 }
@@ -354,6 +355,7 @@ static void rearm(struct faulty *t)
         delay = CLOCK_NS_PER_S;
     if (t->step)
         sim_cancel(t->sim, t->step);
+    t->step = NULL;
     sim_after(t->sim, NULL, delay, on_step, t, &t->step);
 }
 
