@@ -174,16 +174,15 @@ bool rt_keeps(const struct runtime *rt, size_t size)
            (size <= RT_INLINE_MAX && rt->objects.blob_bytes + size <= rt->owner_bytes_max);
 }
 
-int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret)
+static int put(struct runtime *rt, const struct flat *f, bool keep, raia_ref **ret)
 {
-    size_t size = f->head_size + f->body_size + f->nrefs * sizeof(struct wire_ref);
     raia_ref *o = new_object(rt);
     struct blob *b;
     int r;
 
     if (!o)
         return -RAIA_ERR_NOMEM;
-    if (rt_keeps(rt, size)) {
+    if (keep) {
         b = flat_blob(rt, f);
         r = b ? 0 : last_set(RAIA_ERR_NOMEM, "out of memory");
         if (b)
@@ -196,6 +195,18 @@ int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret)
     else
         *ret = o;
     return r;
+}
+
+int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret)
+{
+    size_t size = f->head_size + f->body_size + f->nrefs * sizeof(struct wire_ref);
+
+    return put(rt, f, rt_keeps(rt, size), ret);
+}
+
+int flat_put_stored(struct runtime *rt, const struct flat *f, raia_ref **ret)
+{
+    return put(rt, f, false, ret);
 }
 
 /* The references of a received entry, each held; NULL with *ret_n 0 if there are none. */

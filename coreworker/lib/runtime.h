@@ -45,6 +45,7 @@
 
 #define RT_OUTBOX_MAX  (128u << 20) /* bytes that wait for room towards one process */
 #define RT_INLINE_MAX  (100u << 10) /* bytes of a value that its owner keeps */
+#define RT_ARG_MAX     (64u << 10)  /* bytes of an argument that travels in pieces */
 #define RT_TINY_MAX    1024u        /* bytes of a value that its owner keeps in any case */
 #define RT_OWNER_BYTES (256u << 20) /* of small values in one process, if the raylet says nothing */
 #define RT_PENDING_MAX INT64_C(10000000)
@@ -222,6 +223,8 @@ void flat_write(const struct flat *f, uint8_t *to);
 bool rt_keeps(const struct runtime *rt, size_t size);
 /* An object of it: inline or in the store. */
 int flat_put(struct runtime *rt, const struct flat *f, raia_ref **ret);
+/* The same, always in the store. */
+int flat_put_stored(struct runtime *rt, const struct flat *f, raia_ref **ret);
 /* Puts it into the store, as that object. */
 int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o);
 /* Gives back the references of an entry that nobody needs. */

@@ -87,9 +87,14 @@ static int store_large(struct runtime *rt, struct flat *f, raia_ref **ret_made)
     int r;
 
     *ret_made = NULL;
-    if (f->held || size <= RT_INLINE_MAX)
+    if (f->held || size <= RT_ARG_MAX)
         return 0;
-    r = flat_put(rt, f, ret_made);
+    r = flat_put_stored(rt, f, ret_made);
+    /* Without room in the store it still travels in pieces. */
+    if (r == -RAIA_ERR_STORE_FULL && size <= RT_INLINE_MAX) {
+        last_clear();
+        return 0;
+    }
     if (r == 0)
         *f = (struct flat){.held = *ret_made};
     return r;
