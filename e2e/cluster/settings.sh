@@ -2,14 +2,14 @@
 # of them need. Sourced, never run.
 #
 # NODES=N         how many nodes (2; at most 9)
-# RAIA_E2E_STATE  the folder of the running cluster (/tmp/raia-e2e); cluster-down removes it
+# RAIA_CLUSTER_STATE  the folder of the running cluster (/tmp/raia-cluster); cluster-down removes it
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # most of these are used by the scripts that source this
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=${0##*/}
-state=${RAIA_E2E_STATE:-/tmp/raia-e2e}
+state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster}
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/raia-e2e
 nodes=${NODES:-2}
 [[ $nodes =~ ^[1-9]$ ]] || { echo "$self: NODES=$nodes: 1 to 9" >&2; exit 2; }
@@ -48,7 +48,7 @@ wait_for() {
 # Every process of the cluster lives below one cgroup of the pids hierarchy, a group for each part
 # (etcd, node1, ...). That is how they are found again, whatever has happened to who started them.
 cgroups=/sys/fs/cgroup
-group=raia-e2e
+group=raia-cluster
 part_dir() { echo "$cgroups/pids/$group/$1"; }
 
 # part_pids PART: the processes of the part itself. part_all_pids [PART]: and those below (pods).
@@ -108,7 +108,7 @@ remove_cgroups() {
 }
 
 # take_lock: one up or down at a time. The file goes with the cluster, hence the second look.
-lock_file=/run/raia-e2e.lock
+lock_file=/run/raia-cluster.lock
 take_lock() {
     while :; do
         exec 9>"$lock_file"
@@ -119,8 +119,8 @@ take_lock() {
 
 # own_state: the state folder is ours, or does not exist.
 own_state() {
-    [ ! -d "$state" ] || [ -z "$(ls -A "$state")" ] || [ -e "$state/.raia-e2e" ] ||
-        die "$state holds something that is not a cluster's: choose another folder (RAIA_E2E_STATE)"
+    [ ! -d "$state" ] || [ -z "$(ls -A "$state")" ] || [ -e "$state/.raia-cluster" ] ||
+        die "$state holds something that is not a cluster's: choose another folder (RAIA_CLUSTER_STATE)"
 }
 
 need_root() { [ "$(id -u)" -eq 0 ] || die "needs root: it makes namespaces, mounts and cgroups"; }

@@ -34,17 +34,48 @@ machine_state() {
     echo "== routes"; ip -4 route | sort
     echo "== network namespaces"; find /run/netns -mindepth 1 2>/dev/null | sort
     echo "== cgroups"; find $cgroups \( -name "*$group*" -o -name 'kubepods*' -o -name k8s.io -o -name 'node[0-9]' \) | sort
-    echo "== processes"; pgrep -af "$state|$cache/bin|containerd|node-init" | cut -d' ' -f2- | sort
+    echo "== processes"; pgrep --runstates R,S,D,T,I -af "$state/|$cache/bin/|containerd|node-init" | cut -d' ' -f2- | sort
     echo "== packet filter"; nft list ruleset; iptables-save 2>/dev/null | grep -v '^#' || true
     echo "== sysctls"
     sysctl -a 2>/dev/null | grep -E '^(vm\.(overcommit_memory|panic_on_oom)|kernel\.(panic|panic_on_oops|keys\.root_max.*)|net\.ipv4\.ip_forward|net\.(ipv4\.conf\.(all|default|eth0)|bridge|netfilter\.nf_conntrack_(max|tcp))\.?.*) ' | grep -v conntrack_count
     echo "== folders"; find /etc/cni /var/lib/kubelet /var/lib/cni /var/lib/containerd /opt/containerd /var/log/pods /var/log/containers \
-        /run/containerd /run/raia-e2e.lock "$state" -maxdepth 0 2>/dev/null
+        /run/containerd /run/raia-cluster.lock "$state" -maxdepth 0 2>/dev/null
 }
-nothing_left() { machine_state >"$work/after"; diff "$work/before" "$work/after"; }
+# Init reaps the dead, and the kernel takes namespaces apart, a little later: hence some patience.
+same_state() { machine_state >"$work/after" || true; diff "$work/before" "$work/after"; }
+nothing_left() { wait_for 15 same_state || same_state; }
 removed() { "$here/down" && nothing_left; }
 
 ran_twice() { [ "$("$here/up" 2>"$work/up.log")" = "$exports" ]; }
+
+# What must be refused, with words that help.
+refused() { # WORDS COMMAND...
+    local words=$1
+    shift
+    ! "$@" >"$work/words" 2>&1 && cat "$work/words" && grep -qF "$words" "$work/words"
+}
+old_go() {
+    mkdir -p "$work/old"
+    printf '#!/bin/sh\necho go1.24.4\n' >"$work/old/go"
+    chmod +x "$work/old/go"
+    refused "needs Go 1.26 or newer to build Kubernetes; this is go1.24.4" \
+        env PATH="$work/old:$PATH" XDG_CACHE_HOME="$work/cache" "$here/build" kube
+}
+no_go() {
+    mkdir -p "$work/few" "$work/empty"
+    local c
+    for c in bash dirname mkdir awk cat sha256sum cut; do ln -sf "$(command -v $c)" "$work/few/"; done
+    # Where build looks beside PATH, there is nothing either.
+    # shellcheck disable=SC2016 # for the inner shell
+    refused "there is no go in PATH" unshare --mount bash -c '
+        for d in /usr/local/go/bin /usr/lib/go/bin; do [ ! -d $d ] || mount --bind "$1/empty" $d; done
+        PATH=$1/few XDG_CACHE_HOME=$1/cache exec "$2/build" kube' - "$work" "$here"
+}
+foreign_folder() {
+    mkdir -p "$work/foreign" && touch "$work/foreign/precious"
+    refused "holds something that is not a cluster's" env RAIA_CLUSTER_STATE="$work/foreign" "$here/down" && [ -e "$work/foreign/precious" ]
+}
+not_root() { refused "needs root" setpriv --reuid=65534 --clear-groups "$here/up"; }
 
 # Two pods, one on each node, that answer over HTTP with their names; a service before them.
 start_pods() {
@@ -125,11 +156,11 @@ spec:
     served: true
     storage: true
     subresources: {status: {}}
-    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {n: {type: integer, minimum: 1}}, x-kubernetes-validations: [{rule: 'self.n != 7', message: not seven}]}}}}
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer, minimum: 1}}, x-kubernetes-validations: [{rule: 'self.size != 7', message: not seven}]}}}}
 Y
     k wait --for=condition=Established crd/things.e2e.raia.io --timeout=30s
 }
-thing() { printf '{"apiVersion":"e2e.raia.io/v1","kind":"Thing","metadata":{"name":"a"},"spec":{"n":%s}}' "$1" | k apply -f -; }
+thing() { printf '{"apiVersion":"e2e.raia.io/v1","kind":"Thing","metadata":{"name":"a"},"spec":{"size":%s}}' "$1" | k apply -f -; }
 refuses_seven() { ! thing 7 && thing 8; }
 
 is_ready() { [ "$(k get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = "$2" ]; }
@@ -176,7 +207,11 @@ killed_parts() {
 }
 
 "$here/build" >/dev/null
-machine_state >"$work/before"
+machine_state >"$work/before" || true # its last command may find nothing
+check "Go that is too old is refused" old_go
+check "no Go at all is said" no_go
+check "only root may start it" not_root
+check "down spares a folder that is not a cluster's" foreign_folder
 check "the cluster starts" "$here/up"
 exports=$("$here/up" 2>/dev/null)
 check "a second start changes nothing" ran_twice
