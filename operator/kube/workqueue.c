@@ -58,11 +58,11 @@ void kube_queue_free(struct kube_queue *q)
     if (!q)
         return;
     struct item *i, *next;
+    timers_fini(&q->later); /* first: it touches the items that it holds */
     HASH_FOREACH (q->items, i, next) {
         HASH_DEL(q->items, i);
         mem_free(i);
     }
-    timers_fini(&q->later);
     mem_free(q);
 }
 
