@@ -156,8 +156,9 @@ static void drop_if_empty(struct kube_store *s, size_t i, struct kube_bucket *b)
     }
 }
 
-static int fill_links(struct kube_store *s, struct kube_object *o, const struct json *meta)
+int kube_index_find__(struct kube_store *s, struct kube_object *o, const struct json *object)
 {
+    const struct json *meta = json_get(object, "metadata");
     struct kube_bucket *b[KUBE_INDEXES_MAX] = {0};
     int r = 0;
     for (size_t i = 0; r == 0 && i < s->options.n_indexes; i++) {
@@ -214,10 +215,6 @@ int kube_object_pack__(struct kube_store *s, const struct json *object, struct k
     o->text_len = text_len;
     o->deleting = json_str(json_get(meta, "deletionTimestamp")) != NULL;
     (void)json_int(json_get(meta, "generation"), &o->generation); /* not all kinds have one */
-    if (fill_links(s, o, meta) < 0) {
-        mem_free(o);
-        return err_set(e, RAIA_ERR_NOMEM, "out of memory for an object");
-    }
     *ret_o = o;
     return 0;
 }

@@ -94,11 +94,14 @@ static void tell(struct kube_store *s, enum kube_change c, const struct kube_obj
         s->on_change(s->arg, c, old, now);
 }
 
-static int insert(struct kube_store *s, struct kube_object *o)
+static int insert(struct kube_store *s, struct kube_object *o, const struct json *object)
 {
     o->round = s->round;
+    int r = kube_index_find__(s, o, object);
+    if (r < 0)
+        return r;
     kube_index_add__(s, o);
-    int r = HASH_PUT_STR(s->objects, key, o);
+    r = HASH_PUT_STR(s->objects, key, o);
     if (r < 0)
         kube_index_del__(s, o);
     else
@@ -121,9 +124,10 @@ static bool same_text(const struct kube_object *a, const struct kube_object *b)
 }
 
 /* Puts `now` in the place of `old`. Both are in for a moment, so that a failure changes nothing. */
-static int replace(struct kube_store *s, struct kube_object *old, struct kube_object *now)
+static int replace(struct kube_store *s, struct kube_object *old, struct kube_object *now,
+                   const struct json *object)
 {
-    int r = insert(s, now);
+    int r = insert(s, now, object);
     if (r == 0)
         unlink_object(s, old);
     return r;
@@ -141,7 +145,7 @@ int kube_store_put(struct kube_store *s, const struct json *object, struct raia_
         old = NULL;
     }
     if (!old) {
-        r = insert(s, now);
+        r = insert(s, now, object);
         if (r < 0) {
             mem_free(now);
             return err_set(e, -r, "out of memory for an object");
@@ -150,7 +154,7 @@ int kube_store_put(struct kube_store *s, const struct json *object, struct raia_
         return 0;
     }
     bool same = same_text(old, now);
-    r = replace(s, old, now);
+    r = replace(s, old, now, object);
     if (r < 0) {
         mem_free(now);
         return err_set(e, -r, "out of memory for an object");

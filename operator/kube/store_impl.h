@@ -27,9 +27,11 @@ struct kube_store {
 
 /* {"metadata": {"labels": true}, ...} of "metadata.labels", ...; NULL of none. */
 int kube_keep_new__(const char *const *paths, size_t n, struct json **ret_keep);
-/* One allocation with all of an object in it, its index values known (links not yet linked). */
+/* One allocation with all of an object in it, in no index yet. */
 int kube_object_pack__(struct kube_store *s, const struct json *object, struct kube_object **ret_o,
                        struct raia_error *e);
+/* Finds the buckets for its values, or makes them; nothing may be removed before it is added. */
+int kube_index_find__(struct kube_store *s, struct kube_object *o, const struct json *object);
 void kube_index_add__(struct kube_store *s, struct kube_object *o);
 void kube_index_del__(struct kube_store *s, struct kube_object *o);
 

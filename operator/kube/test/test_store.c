@@ -173,7 +173,9 @@ Test(store, indexes)
     put(s, POD("b", "u2", "2", ",\"labels\":{\"app\":\"y\"}") "}");
     cr_assert_eq(count(s, 1, "n", "x"), 1);
     cr_assert_eq(count(s, 1, "n", "y"), 1);
-    put(s, POD("b", "u2", "3", "") "}");
+    put(s, POD("b", "u3", "3", ",\"labels\":{\"app\":\"y\"}") "}");
+    cr_assert_eq(count(s, 1, "n", "y"), 1, "another incarnation with the same label");
+    put(s, POD("b", "u3", "4", "") "}");
     cr_assert_eq(count(s, 1, "n", "y"), 0);
     del(s, text);
     cr_assert_eq(count(s, 1, "n", "x"), 0);

@@ -73,7 +73,8 @@ Test(workqueue, backoff)
     kube_queue_add_at(q, "a", now + 90, now);
     cr_assert_eq(kube_queue_next(q, now), now + 20);
     cr_assert_str_eq(kube_queue_get(q, now + 20), "a");
-    kube_queue_free(q);
+    kube_queue_add_at(q, "b", now + 90, now);
+    kube_queue_free(q); /* with one that is handled, and one that waits */
 }
 
 /* After its burst a queue gives out so many a second; no more than `parallel` at a time; and no
