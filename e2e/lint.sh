@@ -53,9 +53,9 @@ layer() { # folder-regex forbidden-regex
     [ -z "$hits" ] || { echo "$hits" >&2; complain "$1 may not include $2"; }
 }
 layer 'common/base/' '(loop|rpc|json|yaml|http|crypto|control|proto|gcs|agent|coreworker)/'
-layer 'common/' '(gcs|raylet|supervisor|store|link|coreworker)/|.*\.pb-c\.h'
+layer 'common/' '(gcs|kube|raylet|supervisor|store|link|coreworker)/|.*\.pb-c\.h'
 layer 'coreworker/(core|lib|api|worker)/' '(loop|rpc|yaml|http|crypto)/'
-layer '(gcs|agent|coreworker)/core/' '(loop|rpc|http|control)/'
+layer '(gcs|agent|coreworker|operator)/core/' '(loop|rpc|http|control)/'
 
 # Files stay small; tests may be longer.
 for f in "${files[@]}"; do
