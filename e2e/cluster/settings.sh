@@ -72,13 +72,19 @@ part_start() {
     ) &
 }
 
-# part_kill [PART]: SIGKILL to all of it (without a name: to all of the cluster), until none is left.
+# part_kill [PART]: SIGKILL to all of it (without a name: to all of the cluster), until none is left. The
+# last processes of a container take its file system apart, which may have to wait for a busy disk.
 part_kill() {
-    local part=${1-} end=$(($(date +%s) + 60)) pids
+    local part=${1-} begin=$SECONDS told=0 pids
     while pids=$(part_all_pids "$part") && [ -n "$pids" ]; do
         # shellcheck disable=SC2086 # a list
         kill -KILL $pids 2>/dev/null || true
-        [ "$(date +%s)" -lt "$end" ] || die "still there 60 s after SIGKILL: processes" "${pids//$'\n'/ }"
+        [ $((SECONDS - begin)) -lt 300 ] || die "still there 300 s after SIGKILL: processes ${pids//$'\n'/ }"
+        if [ $((SECONDS - begin - told)) -ge 10 ]; then
+            told=$((SECONDS - begin))
+            # shellcheck disable=SC2086 # a list
+            say "killed $told s ago, not yet gone (pid, state, waits in, name):" "$(ps -o pid=,s=,wchan:24=,comm= $pids | tr '\n' ';')"
+        fi
         sleep 0.05
     done
 }
