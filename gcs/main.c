@@ -44,16 +44,10 @@ static int check(const struct gcs_settings *s, struct raia_error *e)
 static int configure(int argc, char **argv, struct gcs_settings *s, bool *ret_help,
                      struct raia_error *e)
 {
-    int rest = argc, r = settings_defaults(&gcs_settings, s, e);
+    int r = settings_read(&gcs_settings, s, argc, argv, ret_help, e);
 
-    if (r == 0)
-        r = settings_from_env(&gcs_settings, s, NULL, e);
-    if (r == 0)
-        r = settings_from_args(&gcs_settings, s, argc, argv, &rest, ret_help, e);
     if (r < 0 || *ret_help)
         return r;
-    if (rest < argc)
-        return err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
     r = check(s, e);
     if (r == 0)
         r = log_configure(s->log_level, e);

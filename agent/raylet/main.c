@@ -36,16 +36,10 @@ static int help(void)
 static int configure(int argc, char **argv, struct raylet_config *c, bool *ret_help,
                      struct raia_error *e)
 {
-    int rest = argc, r = settings_defaults(&raylet_settings, c, e);
+    int r = settings_read(&raylet_settings, c, argc, argv, ret_help, e);
 
-    if (r == 0)
-        r = settings_from_env(&raylet_settings, c, NULL, e);
-    if (r == 0)
-        r = settings_from_args(&raylet_settings, c, argc, argv, &rest, ret_help, e);
     if (r < 0 || *ret_help)
         return r;
-    if (rest < argc)
-        return err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
     if (!*c->node_name)
         return err_set(e, RAIA_ERR_INVALID, "--node-name is required");
     if (c->session_dir[0] != '/')

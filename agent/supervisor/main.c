@@ -53,15 +53,9 @@ static int check(const struct agent_config *c, struct raia_error *e)
 static int configure(int argc, char **argv, struct agent_config *c, bool *ret_help,
                      struct raia_error *e)
 {
-    int rest = argc, r = settings_defaults(&agent_settings, c, e);
-    if (r == 0)
-        r = settings_from_env(&agent_settings, c, NULL, e);
-    if (r == 0)
-        r = settings_from_args(&agent_settings, c, argc, argv, &rest, ret_help, e);
+    int r = settings_read(&agent_settings, c, argc, argv, ret_help, e);
     if (r < 0 || *ret_help)
         return r;
-    if (rest < argc)
-        return err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
     return check(c, e);
 }
 

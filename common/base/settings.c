@@ -339,3 +339,17 @@ int settings_put_markdown(const struct settings_table *t, struct buf *b)
     }
     return b->err;
 }
+
+int settings_read(const struct settings_table *t, void *to, int argc, char *const *argv,
+                  bool *ret_help, struct raia_error *e)
+{
+    int rest = argc, r = settings_defaults(t, to, e);
+
+    if (r == 0)
+        r = settings_from_env(t, to, NULL, e);
+    if (r == 0)
+        r = settings_from_args(t, to, argc, argv, &rest, ret_help, e);
+    if (r == 0 && !*ret_help && rest < argc)
+        r = err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
+    return r;
+}

@@ -97,6 +97,12 @@ int settings_from_env(const struct settings_table *t, void *to, const char *cons
  */
 int settings_from_args(const struct settings_table *t, void *to, int argc, char *const *argv,
                        int *ret_rest, bool *ret_help, struct raia_error *e);
+/*
+ * What a daemon's main does: the defaults, then the environment, then the flags, and nothing may be
+ * left over. With *ret_help set the flags were not read to their end: print the help.
+ */
+int settings_read(const struct settings_table *t, void *to, int argc, char *const *argv,
+                  bool *ret_help, struct raia_error *e);
 /* One setting by name; `what` begins the text of an error ("--x", "field x"). -NOT_FOUND. */
 int settings_set(const struct settings_table *t, void *to, const char *name, const char *value,
                  const char *what, struct raia_error *e);

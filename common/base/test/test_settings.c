@@ -1,6 +1,7 @@
 /* Tests of base/settings.h. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -182,4 +183,25 @@ Test(settings, nth_allocation_fails)
         if (!reached)
             break;
     }
+}
+
+/* A daemon's whole reading: flags win over the environment, help ends it, and a word left over is named. */
+Test(settings, read_all)
+{
+    struct opts p = {0};
+    bool help = false;
+    char *flags[] = {"raia-test", "--num-cpus=7", NULL};
+    char *asks[] = {"raia-test", "--help", "word", NULL};
+    char *left[] = {"raia-test", "--head", "word", NULL};
+
+    setenv("RAIA_NUM_CPUS", "5", 1);
+    setenv("RAIA_NAME", "env", 1);
+    cr_assert_eq(settings_read(&table, &p, 2, flags, &help, &e), 0, "%s", e.text);
+    cr_assert(p.cpus == 7 && strcmp(p.name, "env") == 0 && p.share == 0.5 && !help);
+    cr_assert_eq(settings_read(&table, &p, 3, asks, &help, &e), 0);
+    cr_assert(help);
+    help = false;
+    cr_assert_eq(settings_read(&table, &p, 3, left, &help, &e), -RAIA_ERR_INVALID);
+    cr_assert(strstr(e.text, "'word' is not a flag"));
+    settings_fini(&table, &p);
 }
