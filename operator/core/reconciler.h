@@ -51,6 +51,8 @@ struct seen {
     struct seen_list of[SEEN_KINDS]; /* whose controlling owner it is; only wanted kinds */
     struct seen_object
         selected; /* RayJob: the RayCluster that clusterSelector names; meta NULL: none */
+    struct seen_object head;  /* RayJob: the head pod (label ray.io/node-type=head) of the cluster
+                                that status.rayClusterName names; meta NULL: none */
     struct seen_list foreign; /* RayCluster: pods labelled ray.io/cluster=NAME that others own */
     const struct kube_store *nodes;   /* of the whole cluster: conditions (fields.h) */
     const struct kube_error *failure; /* what made the last plan fail; NULL: it did not */
