@@ -138,6 +138,8 @@ int json_append(struct json *array, struct json *child);
 int json_append_str(struct json *array, const char *v);
 /* Removes a member and returns it, now the caller's; NULL if there is none. */
 struct json *json_detach(struct json *object, const char *key);
+/* The same for an item of an array, which it must be. */
+struct json *json_detach_item(struct json *array, struct json *item);
 
 struct json *json_copy(const struct json *n); /* deep; NULL when memory runs out or n is NULL */
 /* Same value: numbers by value (1 equals 1.0), objects in any order. */

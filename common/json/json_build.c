@@ -173,6 +173,13 @@ struct json *json_detach(struct json *object, const char *key)
     return n;
 }
 
+struct json *json_detach_item(struct json *array, struct json *item)
+{
+    if (!json_is(array, JSON_ARRAY) || !item)
+        return NULL;
+    return json_n__(cJSON_DetachItemViaPointer(json_c__(array), json_c__(item)));
+}
+
 struct json *json_copy(const struct json *n)
 {
     if (!n)

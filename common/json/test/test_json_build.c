@@ -49,6 +49,22 @@ Test(json_build, objects)
     json_free(o);
 }
 
+/* Items leave an array from its front, middle and end, and the rest stays in order. */
+Test(json_build, items_leave)
+{
+    struct json *a = json_new_array();
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(json_append(a, json_new_int(i)), 0);
+    json_free(json_detach_item(a, json_item(a, 4)));
+    json_free(json_detach_item(a, json_item(a, 2)));
+    json_free(json_detach_item(a, json_item(a, 0)));
+    prints(a, "[1,3]");
+    cr_assert_eq(json_append(a, json_new_int(9)), 0);
+    prints(a, "[1,3,9]");
+    cr_assert_null(json_detach_item(a, NULL));
+    json_free(a);
+}
+
 /* Misuse is an error that frees the child, never a crash. */
 Test(json_build, misuse)
 {
