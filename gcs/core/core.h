@@ -100,6 +100,8 @@ void gcs_core_each_view(struct gcs_core *core, gcs_view_fn fn, void *arg);
 void gcs_core_each_submission(struct gcs_core *core, gcs_submission_fn fn, void *arg);
 /* By submission id, or by the hex id of its driver. NULL: none. */
 const Raia__Storage__Submission *gcs_core_find_submission(struct gcs_core *core, const char *id);
+/* Grows with every change of any submission: what was read before may be told again. */
+uint64_t gcs_core_submission_changes(const struct gcs_core *core);
 /* By hex id. */
 const Raia__Gcs__Job *gcs_core_find_job(struct gcs_core *core, const char *id);
 /* The newest driver of a submission. */

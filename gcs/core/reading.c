@@ -137,6 +137,11 @@ void gcs_core_each_submission(struct gcs_core *core, gcs_submission_fn fn, void 
         fn(arg, s->row);
 }
 
+uint64_t gcs_core_submission_changes(const struct gcs_core *core)
+{
+    return core->submissions.changes;
+}
+
 const Raia__Storage__Submission *gcs_core_find_submission(struct gcs_core *core, const char *id)
 {
     struct submission *s = find_submission(core, id);

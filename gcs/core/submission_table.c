@@ -24,6 +24,7 @@ void submission_table_init(struct submission_table *t)
 
 static void submission_free(struct submission_table *t, struct submission *s)
 {
+    t->changes++;
     HASH_DEL(t->table, s);
     list_del(&s->link);
     pb_free(&s->row->base);
@@ -96,8 +97,9 @@ int submission_table_load(struct submission_table *t, Raia__Storage__Submission 
     return add(t, row) ? 0 : -RAIA_ERR_NOMEM;
 }
 
-static void store(struct submission *s, struct commit *c)
+static void store(struct submission_table *t, struct submission *s, struct commit *c)
 {
+    t->changes++;
     commit_put_message(c, TABLE, s->id, strlen(s->id), &s->row->base);
 }
 
@@ -199,7 +201,7 @@ int submission_table_create(struct submission_table *t, struct gcs_now now,
     s = add(t, row);
     if (!s)
         return err_set(e, RAIA_ERR_NOMEM, "submit");
-    store(s, c);
+    store(t, s, c);
     if (head)
         send_start(s, head, c);
     *ret_s = s;
@@ -232,7 +234,7 @@ static void end(struct submission_table *t, struct gcs_now now, struct submissio
     t->n_live--;
     list_add_tail(&t->ended, &s->link);
     t->n_ended++;
-    store(s, c);
+    store(t, s, c);
     while (t->n_ended > t->max_ended && t->n_ended > 1) {
         struct submission *oldest = container_of(t->ended.next, struct submission, link);
 
@@ -254,7 +256,7 @@ bool submission_table_stop(struct submission_table *t, struct gcs_now now, struc
         end(t, now, s, STOPPED, "", "Job was stopped before it started.", c);
         return true;
     }
-    store(s, c);
+    store(t, s, c);
     if (head)
         send_stop(s->id, s->row->attempt, head, c);
     return true;
@@ -316,7 +318,7 @@ static void end_not_started(struct submission_table *t, struct gcs_now now, stru
         env ? "RUNTIME_ENV_SETUP_FAILURE" : "JOB_ENTRYPOINT_COMMAND_START_ERROR", text, c);
 }
 
-static void started(struct submission *s, const struct node_id *head,
+static void started(struct submission_table *t, struct submission *s, const struct node_id *head,
                     const Raia__Gcs__EntrypointEvent *event, struct commit *c)
 {
     if (s->row->status == RUNNING && s->row->pid == event->pid &&
@@ -327,7 +329,7 @@ static void started(struct submission *s, const struct node_id *head,
     if (pb_set_bytes(&s->row->node_id, head->bytes, NODE_ID_SIZE) < 0)
         commit_fail(c, RAIA_ERR_NOMEM);
     say(s, "Job is currently running.", c);
-    store(s, c);
+    store(t, s, c);
 }
 
 void submission_table_event(struct submission_table *t, struct gcs_now now,
@@ -340,7 +342,7 @@ void submission_table_event(struct submission_table *t, struct gcs_now now,
     switch (event->state) {
     case RAIA__GCS__ENTRYPOINT_STATE__ENTRYPOINT_STARTED:
         if (current)
-            started(s, head, event, c);
+            started(t, s, head, event, c);
         if (!current || s->row->stop_requested)
             send_stop(event->submission_id, event->attempt, head, c);
         return;

@@ -42,6 +42,7 @@ struct submission_table {
     size_t n_ended;           /* how many */
     size_t max_live;          /* submissions beyond it are refused */
     size_t max_ended;         /* remembered */
+    uint64_t changes;         /* grows with every change of any of them */
 };
 
 void submission_table_init(struct submission_table *t);

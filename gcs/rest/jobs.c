@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "core/pb.h"
+#include "core/submission_table.h"
 #include "crypto/crypto.h"
 #include "rest/rest_impl.h"
 #include "service/service.h"
@@ -76,9 +77,16 @@ void rest_jobs_list(struct http_exchange *x, void *arg)
     rest_answer_state(rest, x, rest_all_jobs(rest->options.core));
 }
 
-void rest_jobs_get(struct http_exchange *x, void *arg)
+const char *rest_job_status(struct gcs_core *core, const char *id)
 {
-    struct rest *rest = arg;
+    const Raia__Storage__Submission *s = gcs_core_find_submission(core, id);
+    const Raia__Gcs__Job *job = s ? NULL : gcs_core_find_job(core, id);
+
+    return s ? submission_status_name(s->status) : !job ? "" : job->dead ? "SUCCEEDED" : "RUNNING";
+}
+
+void rest_jobs_answer(struct rest *rest, struct http_exchange *x)
+{
     struct gcs_core *core = rest->options.core;
     const char *id = http_param(x, "id");
     const Raia__Storage__Submission *s = gcs_core_find_submission(core, id);

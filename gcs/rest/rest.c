@@ -77,6 +77,7 @@ int rest_new(const struct rest_options *options, struct rest **ret_rest, struct 
         return err_set(e, RAIA_ERR_NOMEM, "REST API");
     list_init(&rest->tails);
     list_init(&rest->uploads);
+    list_init(&rest->job_waits);
     rest->options = *options;
     if (rest->options.max_log == 0)
         rest->options.max_log = 16u << 20;
@@ -116,6 +117,7 @@ void rest_free(struct rest *rest)
     http_server_free(rest->server); /* ends the tails */
     rest_tails_end(rest);
     rest_uploads_forget(rest);
+    rest_job_waits_end(rest);
     rest_metrics_free(rest);
     mem_free(rest->host);
     mem_free(rest->token);

@@ -18,6 +18,9 @@ struct rest {
     struct rest_metrics *metrics; /* of metrics.c */
     struct list tails;            /* of log_tail.c */
     struct list uploads;          /* of upload.c: works under way */
+    struct list job_waits;        /* of job_wait.c: who waits for a job's status to change */
+    struct loop_hook job_hook;    /* of job_wait.c: looks for changes */
+    uint64_t job_changes;         /* of job_wait.c: up to which the waits have been looked at */
 };
 
 /* A request that the core answers; its kind says how. */
@@ -73,6 +76,11 @@ void rest_utf8_mend(char *data, size_t len);
 int rest_metrics_new(struct rest *rest, struct raia_error *e);
 void rest_metrics_free(struct rest *rest);
 void rest_tails_end(struct rest *rest);
+/* Answers GET /api/jobs/{id} at once. */
+void rest_jobs_answer(struct rest *rest, struct http_exchange *x);
+/* Ray's word for the job's status; "" for none, "RUNNING" or "SUCCEEDED" of a driver. */
+const char *rest_job_status(struct gcs_core *core, const char *id);
+void rest_job_waits_end(struct rest *rest);
 void rest_uploads_forget(struct rest *rest);
 /* The host of "host:port" or "[v6]:port". */
 void rest_host_of(const char *address, char *buf, size_t size);

@@ -1,11 +1,13 @@
 /* The real raia-gcs through its REST API, with a head's raylet that this test plays. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -215,6 +217,80 @@ Test(rest, job_waits_and_stops)
     cr_assert_eq(ask("POST", "/api/jobs/w/stop", "", &root), 200);
     cr_assert(!json_true(json_get(root, "stopped")));
     json_free(root);
+}
+
+/* One request by a thread of its own. */
+struct waiting {
+    pthread_t thread;  /* asks */
+    const char *path;  /* what */
+    int status;        /* of the answer */
+    struct json *json; /* of the answer */
+};
+
+static void *wait_for_it(void *arg)
+{
+    struct waiting *w = arg;
+
+    w->status = ask("GET", w->path, NULL, &w->json);
+    return NULL;
+}
+
+static void wait_begin(struct waiting *w, const char *path)
+{
+    *w = (struct waiting){.path = path};
+    cr_assert_eq(pthread_create(&w->thread, NULL, wait_for_it, w), 0);
+}
+
+static void wait_end(struct waiting *w, const char *status)
+{
+    cr_assert_eq(pthread_join(w->thread, NULL), 0);
+    cr_assert_eq(w->status, 200);
+    cr_assert_str_eq(json_str(json_get(w->json, "status")), status);
+    json_free(w->json);
+}
+
+/* Who says what status is known is answered when it is another one, and long before the wait's end:
+ * the job appears, starts, ends. */
+Test(rest, job_long_poll)
+{
+    struct waiting w[2];
+    uint32_t attempt;
+    int64_t begin = clock_now_ns();
+
+    gcs_client_register(&c, 1, true, NULL);
+    head_hello(1, NULL);
+    wait_begin(&w[0], "/api/jobs/l?wait_ms=45000&known_status=");
+    usleep(20000); /* most likely it waits by now; if not, the answer is the same */
+    attempt = submit("l", 0)->attempt;
+    wait_end(&w[0], "PENDING");
+    wait_begin(&w[0], "/api/jobs/l?wait_ms=45000&known_status=PENDING");
+    wait_begin(&w[1], "/api/jobs/l?wait_ms=45000&known_status=PENDING");
+    usleep(20000);
+    tell(event_of("l", attempt, STARTED, 0));
+    wait_end(&w[0], "RUNNING");
+    wait_end(&w[1], "RUNNING");
+    wait_begin(&w[0], "/api/jobs/l?wait_ms=45000&known_status=RUNNING");
+    tell(event_of("l", attempt, EXITED, 0));
+    wait_end(&w[0], "SUCCEEDED");
+    cr_assert_lt(clock_now_ns() - begin, 40 * CLOCK_NS_PER_S);
+}
+
+/* A wait that sees nothing new ends after its time, not before, with the job as it is, or 404. */
+Test(rest, job_long_poll_ends)
+{
+    struct json *root = NULL;
+    int64_t begin;
+
+    cr_assert_eq(ask("POST", "/api/jobs/", "{\"entrypoint\":\"x\",\"submission_id\":\"w\"}", NULL),
+                 200);
+    begin = clock_now_ns();
+    cr_assert_eq(ask("GET", "/api/jobs/w?wait_ms=100&known_status=PENDING", NULL, &root), 200);
+    cr_assert_str_eq(json_str(json_get(root, "status")), "PENDING");
+    json_free(root);
+    cr_assert_eq(ask("GET", "/api/jobs/none?wait_ms=100&known_status=", NULL, NULL), 404);
+    cr_assert_geq(clock_now_ns() - begin, 200 * CLOCK_NS_PER_MS);
+    cr_assert_eq(ask("GET", "/api/jobs/w?wait_ms=50000", NULL, NULL), 200); /* nothing is known */
+    cr_assert_eq(ask("GET", "/api/jobs/w?wait_ms=x&known_status=PENDING", NULL, NULL), 200);
 }
 
 static void restart(void)
