@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -128,6 +129,28 @@ static int custom_resources(struct raylet *r, struct res_set *total, struct raia
     return 0;
 }
 
+/* Descriptors that the raylet holds for a process, the most at any time. */
+#define DRIVER_FILES   5 /* socket, pidfd, page, eventfd; its executable while that is stored */
+#define WORKER_FILES   8 /* the same, both of its output's files, and rings while they are made */
+#define STRANGER_FILES 2 /* socket, pidfd */
+
+/* How many processes fit the limit of open files, as many drivers as workers: so each driver can get
+ * a worker. A quarter is for the rest: links to other nodes, segments, logs. */
+static void limits_new(struct raylet *r)
+{
+    struct rlimit l;
+    rlim_t files, pairs;
+
+    r->drivers_max = r->workers_max = SESSIONS_MAX / 2;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == RLIM_INFINITY)
+        return;
+    files = l.rlim_cur / 4 * 3;
+    files = files > STRANGERS_MAX * STRANGER_FILES ? files - STRANGERS_MAX * STRANGER_FILES : 0;
+    pairs = files / (DRIVER_FILES + WORKER_FILES);
+    if (pairs < r->drivers_max)
+        r->drivers_max = r->workers_max = pairs ? (uint32_t)pairs : 1;
+}
+
 static int scheduler_new(struct raylet *r, struct raia_error *e)
 {
     struct res_set total = {0};
@@ -157,6 +180,8 @@ static int scheduler_new(struct raylet *r, struct raia_error *e)
     c.pool.idle_ms = r->config.idle_worker_ns / 1000000;
     if (r->config.max_workers)
         c.pool.workers_max = (uint32_t)r->config.max_workers;
+    if (c.pool.workers_max > r->workers_max)
+        c.pool.workers_max = r->workers_max;
     r->sched = sched_new(&c, &leases_ops, r);
     return r->sched ? 0 : err_set(e, RAIA_ERR_NOMEM, "the scheduler");
 }
@@ -256,6 +281,7 @@ int raylet_new(const struct raylet_config *config, struct raylet **ret_r, struct
     list_init(&r->dirty);
     list_init(&r->listings);
     r->sessions = mem_calloc(SESSIONS_MAX + 1, sizeof *r->sessions);
+    limits_new(r);
     got = r->sessions ? node_id_random(&r->node, NULL) : -RAIA_ERR_NOMEM;
     if (got < 0)
         err_set(e, -got, "make a node id");

@@ -37,6 +37,7 @@
 
 #define SESSIONS_MAX  4000 /* processes at a time: bits of the raylet's page, from 1 */
 #define SESSION_BATCH 256  /* records taken from one ring before the next one's turn */
+#define STRANGERS_MAX 16   /* processes that are connected and have not said hello */
 
 struct control_server;
 struct gcs;
@@ -81,6 +82,11 @@ struct raylet {
     struct session **sessions; /* by bit */
     uint32_t next_bit;         /* where the search for a free one begins */
     uint32_t nsessions;
+    uint32_t
+        nstrangers;    /* sessions that have not said hello; the listener waits at STRANGERS_MAX */
+    uint32_t ndrivers; /* drivers, those whose hello is under way included */
+    uint32_t drivers_max;          /* by the file descriptors that this process may have */
+    uint32_t workers_max;          /* the same for workers */
     struct session *by_worker;     /* those that said hello, by worker id */
     struct list dirty;             /* sessions with uncommitted records */
     struct loop_task drain_task;   /* rings have more than a turn's worth */
@@ -136,6 +142,9 @@ struct session {
     struct worker_id id; /* hash key */
     uint8_t job[4];
     int32_t pid;
+    bool stranger;                 /* counted in raylet.nstrangers */
+    bool driver;                   /* counted in raylet.ndrivers */
+    struct loop_timer hello_timer; /* it must say hello by then */
     int sock;
     struct loop_fd *watch;
     int pidfd;
@@ -182,6 +191,8 @@ void session_send_pb(struct session *s, uint16_t type, uint64_t tag, const Proto
                      const int *fds, size_t n_fds);
 /* It broke the rules, closed, or died: everything of it ends, from the loop. `dead`: for sure. */
 void session_end(struct session *s, const char *why);
+/* It said hello: whoever waits outside may come in. */
+void session_known(struct session *s);
 /* The process is dead for sure; takes what it left in its ring first. Ends at once. */
 void session_dead(struct session *s, const char *why);
 /* session_hello.c: accepts or refuses what said hello. */

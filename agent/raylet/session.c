@@ -18,7 +18,8 @@
 #include "raylet/raylet.h"
 #include "raylet/session_out.h"
 
-#define HANGUP_GRACE_MS 1000 /* a worker that hung up has this long to end by itself */
+#define HANGUP_GRACE_MS 1000  /* a worker that hung up has this long to end by itself */
+#define HELLO_MS        20000 /* a process that connected has this long to say hello */
 
 /* A process whose session ended while it lived: what it maps is not used again until it is dead. */
 struct lingerer {
@@ -65,10 +66,32 @@ static void linger_new(struct session *s)
         linger_free(g);
 }
 
+/* While many are at the door the others wait in the socket's queue: what is open here then is bounded
+ * by what was let in, and a worker always finds room. */
+void session_known(struct session *s)
+{
+    struct raylet *r = s->r;
+
+    if (!s->stranger)
+        return;
+    s->stranger = false;
+    loop_timer_stop(&s->hello_timer);
+    if (r->nstrangers-- == STRANGERS_MAX && r->listen_watch)
+        loop_fd_set(r->listen_watch, LOOP_READ);
+}
+
+static void on_no_hello(struct loop_timer *t)
+{
+    session_end(LOOP_OF(t, struct session, hello_timer), "it did not say who it is");
+}
+
 static void session_free(struct session *s)
 {
     struct raylet *r = s->r;
 
+    session_known(s);
+    if (s->driver)
+        r->ndrivers--;
     if (s->id.bytes[0] | s->id.bytes[1] | s->id.bytes[2] | s->id.bytes[3])
         if (session_find(r, s->id.bytes) == s)
             HASH_DEL(r->by_worker, s);
@@ -246,6 +269,10 @@ static struct session *session_new(struct raylet *r, int fd, const struct unix_p
         return NULL;
     }
     s->sock = fd;
+    s->stranger = true;
+    loop_timer_start(r->loop, &s->hello_timer, HELLO_MS, 0, on_no_hello);
+    if (++r->nstrangers == STRANGERS_MAX)
+        loop_fd_set(r->listen_watch, 0);
     return s;
 }
 
@@ -254,7 +281,7 @@ static void on_connect(void *arg, int fd, unsigned events)
     struct raylet *r = arg;
 
     (void)events;
-    for (int i = 0; i < 64; i++) {
+    while (r->nstrangers < STRANGERS_MAX) {
         int conn;
         struct unix_peer peer;
         int got = unix_accept(fd, 0, &conn);

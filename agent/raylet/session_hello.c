@@ -281,14 +281,13 @@ static int pack_whole(const Raia__Agent__Hello *m, uint8_t **ret_data, size_t *r
     return data ? 0 : err_set(e, RAIA_ERR_NOMEM, "take in a driver");
 }
 
-/* Each process takes some descriptors, and each driver will want workers: a driver that could get
- * none is refused rather than left waiting. `fd`, the lowest free number, tells how many there are.
- */
-static int check_descriptors(const struct raylet *r, int fd, struct raia_error *e)
+/* Each process takes some descriptors, and each driver will want a worker: a driver that could get
+ * none is refused rather than left waiting. */
+static int check_descriptors(const struct raylet *r, struct raia_error *e)
 {
     struct rlimit l;
 
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || (rlim_t)fd < l.rlim_cur / 3)
+    if (r->ndrivers < r->drivers_max || getrlimit(RLIMIT_NOFILE, &l) < 0)
         return 0;
     return err_set(e, RAIA_ERR_NO_FILES,
                    "node %s has too few file descriptors for another driver (its limit is %llu): "
@@ -303,7 +302,7 @@ static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
     size_t size = 0;
     _cleanup_(mem_freep) uint8_t *copy = NULL;
 
-    if (check_descriptors(s->r, fd, e) < 0) {
+    if (check_descriptors(s->r, e) < 0) {
         close(fd);
         return -e->code;
     }
@@ -325,6 +324,8 @@ static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
     }
     h->s = s;
     s->hello = h;
+    s->driver = true;
+    s->r->ndrivers++;
     s->kind = RAIA__AGENT__PROCESS_KIND__PROCESS_DRIVER;
     snprintf(s->name, sizeof s->name, "%s", m->program);
     code_put(s->r, fd, on_code, h);
@@ -337,6 +338,7 @@ void session_hello(struct session *s, const Raia__Agent__Hello *m, int *fds, siz
     bool driver = m->kind == RAIA__AGENT__PROCESS_KIND__PROCESS_DRIVER;
     int got;
 
+    session_known(s);
     if (m->protocol != RECORD_PROTOCOL)
         got = err_set(&e, RAIA_ERR_VERSION,
                       "the process speaks protocol %u, this node %u: use one version of Raia",

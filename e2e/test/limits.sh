@@ -81,10 +81,16 @@ mkfifo "$work/in"
 sleep 300 <>"$work/in" >&0 & # keeps their input open
 holder=$!
 drivers=()
+# All at once: they wait at the socket of a raylet that stands still.
+raylet=$(leftovers | grep raia-raylet | cut -d ' ' -f 1)
+kill -STOP "$raylet"
 for i in $(seq 70); do
     timeout 120 "$bin/../test/e2e_idle" <"$work/in" >"$work/driver.$i" 2>&1 &
     drivers+=($!)
 done
+at_the_door() { [ "$(for p in $(pgrep -x e2e_idle); do readlink "/proc/$p/fd/"* | grep -m 1 socket; done | wc -l)" -ge 70 ]; }
+until_ok 60 at_the_door || fail "70 drivers do not connect"
+kill -CONT "$raylet"
 settled() { [ "$(cat "$work"/driver.* | grep -c -e ready -e init:)" -eq 70 ]; }
 until_ok 100 settled || { sort "$work"/driver.* | uniq -c; raia status; fail "some of 70 drivers neither run nor fail"; }
 echo "70 drivers, 256 descriptors: $(cat "$work"/driver.* | grep -c ready || true) run; $(grep -h init: "$work"/driver.* | sort | uniq -c | head -n 1 | cut -c 1-150)"
