@@ -28,6 +28,7 @@ struct logfile {
     int fd;        /* -1: could not be opened again after a rotation */
     uint64_t size; /* bytes in the current file */
     uint64_t dropped;
+    int tee; /* where lines go besides; -1: nowhere */
 };
 
 static void sink_write(struct log_sink *sink, const char *line, size_t size)

@@ -33,6 +33,8 @@ int logfile_open(const char *path, uint64_t max_size, unsigned backups, struct l
                  struct raia_error *e);
 /* Accepts NULL. */
 void logfile_close(struct logfile *f);
+/* Each line is written to the descriptor, too, which stays the caller's; -1: no longer. */
+void logfile_tee(struct logfile *f, int fd);
 /* One line or several, with their newlines. */
 void logfile_write(struct logfile *f, const char *text, size_t size);
 struct log_sink *logfile_sink(struct logfile *f);

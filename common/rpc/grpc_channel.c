@@ -9,14 +9,6 @@ static grpc_arg arg_int(const char *key, int value)
         .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
 }
 
-static grpc_channel_credentials *credentials(const struct rpc_tls *tls)
-{
-    if (!tls)
-        return grpc_insecure_credentials_create();
-    grpc_ssl_pem_key_cert_pair pair = {.private_key = tls->key_pem, .cert_chain = tls->cert_pem};
-    return grpc_ssl_credentials_create(tls->ca_pem, tls->cert_pem ? &pair : NULL, NULL, NULL);
-}
-
 int rpc_grpc_channel_new(struct rpc_channel *ch, const struct rpc_channel_opts *o,
                          struct raia_error *e)
 {
@@ -39,6 +31,7 @@ int rpc_grpc_channel_new(struct rpc_channel *ch, const struct rpc_channel_opts *
         arg_int(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
         arg_int(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000), /* in effect the connect timeout */
         arg_int(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000),
+        arg_int(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000), /* 30 s: a moved peer */
         arg_int(GRPC_ARG_ENABLE_RETRIES, 0),            /* who may repeat a call knows it better */
         arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0),         /* nodes are reached directly */
         arg_int(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* no back-off shared between channels */
@@ -49,12 +42,18 @@ int rpc_grpc_channel_new(struct rpc_channel *ch, const struct rpc_channel_opts *
     };
     grpc_channel_args list = {.num_args = sizeof args / sizeof args[0] - (o->tls_name ? 0 : 1),
                               .args = args};
-    grpc_channel_credentials *creds = credentials(o->tls);
+    if (o->tls && o->tls->dir && (r = rpc_tls_dir_get(o->tls->dir, &g->dir, e)) < 0) {
+        mem_free(g);
+        rpc_engine_unref();
+        return r;
+    }
+    grpc_channel_credentials *creds = rpc_tls_channel(o->tls, g->dir);
     if (creds) {
         g->channel = grpc_channel_create(ch->target, creds, &list);
         grpc_channel_credentials_release(creds);
     }
     if (!g->channel) {
+        rpc_tls_dir_put(g->dir);
         mem_free(g);
         rpc_engine_unref();
         return err_set(e, RAIA_ERR_INVALID,
@@ -154,6 +153,7 @@ void rpc_grpc_channel_free(struct rpc_channel *ch)
         return;
     if (ch->g->channel)
         grpc_channel_destroy(ch->g->channel);
+    rpc_tls_dir_put(ch->g->dir);
     mem_free(STEAL(ch->g));
     rpc_engine_unref();
 }

@@ -5,7 +5,9 @@
  */
 #include "rpc/grpc_impl.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <grpc/support/log.h>
 
@@ -29,10 +31,20 @@ static void *poll_main(void *arg)
     }
 }
 
-/* A library does not print: gRPC's own log is for those who ask for it. */
+static _Atomic(void (*)(const char *why)) on_failure;
+
+void rpc_on_handshake_failure(void (*fn)(const char *why))
+{
+    atomic_store(&on_failure, fn);
+}
+
+/* A library does not print: gRPC's own log is for those who ask for it, but for one line. */
 static void drop_log(gpr_log_func_args *args)
 {
-    (void)args;
+    static const char mark[] = "Handshake failed";
+    void (*fn)(const char *why) = atomic_load(&on_failure);
+    if (fn && strncmp(args->message, mark, sizeof mark - 1) == 0)
+        fn(args->message);
 }
 
 int rpc_engine_ref(struct raia_error *e)

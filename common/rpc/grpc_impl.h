@@ -81,6 +81,19 @@ struct rpc_grpc_channel {
     struct loop_task task;        /* the same, on the loop */
     bool watching;                /* tag_watch is out; ch is referenced */
     grpc_connectivity_state last; /* told last */
+    struct rpc_tls_dir *dir;      /* the certificates' folder; NULL: texts, or plaintext */
 };
+
+/* ---- grpc_tls.c: credentials ---- */
+
+struct rpc_tls_dir; /* a folder of certificates that is followed */
+
+/* Counted; the engine must be referenced from before get until after put. */
+int rpc_tls_dir_get(const char *path, struct rpc_tls_dir **ret_d, struct raia_error *e);
+void rpc_tls_dir_put(struct rpc_tls_dir *d); /* accepts NULL */
+/* d NULL: of the texts. NULL: they cannot be used. */
+grpc_channel_credentials *rpc_tls_channel(const struct rpc_tls *tls, const struct rpc_tls_dir *d);
+grpc_server_credentials *rpc_tls_server(const char *ca, const char *cert, const char *key,
+                                        const struct rpc_tls_dir *d);
 
 #endif

@@ -10,7 +10,9 @@
 
 struct rpc_grpc_server {
     struct rpc_server *s;           /* whose */
-    char *ca, *cert, *key;          /* PEM; NULL: plaintext */
+    char *ca, *cert, *key;          /* PEM; NULL: plaintext, or `path` */
+    char *path;                     /* folder of the certificates, or NULL */
+    struct rpc_tls_dir *dir;        /* the same, followed; with `server` */
     int keepalive_ms;               /* as in the options */
     grpc_server *server;            /* NULL: nothing listened on */
     unsigned slots;                 /* awaiting a call */
@@ -24,6 +26,7 @@ static void grpc_server_fini(struct rpc_grpc_server *g)
     mem_free(g->ca);
     mem_free(g->cert);
     mem_free(g->key);
+    mem_free(g->path);
     mem_free(g);
 }
 
@@ -34,6 +37,15 @@ int rpc_grpc_server_new(struct rpc_server *s, const struct rpc_server_opts *o, s
         return err_set(e, RAIA_ERR_NOMEM, "rpc server: out of memory");
     g->s = s;
     g->keepalive_ms = (int)(o->keepalive_ms ? o->keepalive_ms : RPC_KEEPALIVE_DEFAULT_MS);
+    if (o->tls && o->tls->dir) {
+        g->path = mem_strdup(o->tls->dir);
+        if (!g->path) {
+            grpc_server_fini(g);
+            return err_set(e, RAIA_ERR_NOMEM, "rpc server: out of memory");
+        }
+        s->g = g;
+        return 0;
+    }
     if (o->tls && (!o->tls->ca_pem || !o->tls->cert_pem || !o->tls->key_pem)) {
         grpc_server_fini(g);
         return err_set(e, RAIA_ERR_INVALID, "rpc server: TLS needs a CA, a certificate and a key");
@@ -63,6 +75,10 @@ static int create(struct rpc_grpc_server *g, struct raia_error *e)
     int r = rpc_engine_ref(e);
     if (r < 0)
         return r;
+    if (g->path && (r = rpc_tls_dir_get(g->path, &g->dir, e)) < 0) {
+        rpc_engine_unref();
+        return r;
+    }
     grpc_arg args[] = {
         arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)s->core.max_message),
         arg_int(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
@@ -80,26 +96,17 @@ static int create(struct rpc_grpc_server *g, struct raia_error *e)
     return 0;
 }
 
-static grpc_server_credentials *credentials(const struct rpc_grpc_server *g)
-{
-    if (!g->cert)
-        return grpc_insecure_server_credentials_create();
-    grpc_ssl_pem_key_cert_pair pair = {.private_key = g->key, .cert_chain = g->cert};
-    return grpc_ssl_server_credentials_create_ex(
-        g->ca, &pair, 1, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, NULL);
-}
-
 int rpc_grpc_listen(struct rpc_server *s, const char *addr, uint16_t *ret_port,
                     struct raia_error *e)
 {
     struct rpc_grpc_server *g = s->g;
-    if (!g->cert && !rpc_is_local(addr))
+    if (!g->cert && !g->path && !rpc_is_local(addr))
         return err_set(e, RAIA_ERR_PERMISSION,
                        "listen on %s: without TLS only loopback addresses are allowed", addr);
     int r = g->server ? 0 : create(g, e);
     if (r < 0)
         return r;
-    grpc_server_credentials *creds = credentials(g);
+    grpc_server_credentials *creds = rpc_tls_server(g->ca, g->cert, g->key, g->dir);
     int port = creds ? grpc_server_add_http2_port(g->server, addr, creds) : 0;
     if (creds)
         grpc_server_credentials_release(creds);
@@ -208,6 +215,7 @@ void rpc_grpc_server_free(struct rpc_server *s)
         return;
     if (g->server) {
         grpc_server_destroy(g->server);
+        rpc_tls_dir_put(g->dir);
         rpc_engine_unref();
     }
     grpc_server_fini(g);

@@ -59,6 +59,9 @@ struct rpc_tls {
     const char *ca_pem;   /* certificates that sign the peers */
     const char *cert_pem; /* own certificate chain */
     const char *key_pem;  /* own private key */
+    const char *dir; /* folder of ca.pem, node.pem and node.key; if set, these are used in place
+                             of the texts, and read again when they change: later handshakes use what
+                             is there then. Copied */
 };
 
 /* The other end. Valid as long as its request or stream. */
@@ -280,6 +283,12 @@ size_t rpc_stream_outbox(const struct rpc_stream *st);
 /* Server side only; the client's is empty but for the address. */
 const struct rpc_peer *rpc_stream_peer(const struct rpc_stream *st);
 const char *rpc_stream_method(const struct rpc_stream *st);
+
+/* ---- refusals ---- */
+
+/* fn is told why a handshake failed, on a thread of gRPC's: the end that is refused may only see a
+ * closed connection. For the whole process, before anything of it is used; NULL: nobody. */
+void rpc_on_handshake_failure(void (*fn)(const char *why));
 
 /* ---- chaos: calls fail on purpose, in this process's clients ---- */
 

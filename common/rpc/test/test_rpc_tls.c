@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #include "fixture.h"
 
 TestSuite(tls, .timeout = 100);
@@ -49,6 +51,16 @@ static void make_node(const char *ca, const char *node)
        "printf 'subjectAltName=DNS:%2$s.raia,IP:127.0.0.1' >ext && "
        "openssl x509 -req -in %2$s.csr -CA %1$s.pem -CAkey %1$s.key -CAcreateserial -days 2 "
        "-extfile ext -out %2$s.pem",
+       ca, node);
+}
+
+/* A folder as a volume of Kubernetes has it: its files change all at once. */
+static void make_folder(const char *ca, const char *node)
+{
+    sh("mkdir -p v && rm -rf v/..n && mkdir v/..n && cp %1$s.pem v/..n/ca.pem && "
+       "cp %2$s.pem v/..n/node.pem && cp %2$s.key v/..n/node.key && "
+       "rm -rf v/..old && { [ ! -e v/..data ] || mv v/..data v/..old; } && mv v/..n v/..data && "
+       "for f in ca.pem node.pem node.key; do ln -sfn ..data/$f v/$f; done",
        ca, node);
 }
 
@@ -139,6 +151,83 @@ Test(tls, who_may_talk)
     sh("rm -f -- *.pem *.key *.csr *.srl ext log; rmdir %s%s", dir, "");
 }
 
+static char why[300];
+
+static void note(const char *text)
+{
+    snprintf(why, sizeof why, "%s", text);
+}
+
+static int call_once(struct fix *f, const struct rpc_tls *tls)
+{
+    struct result res;
+    struct rpc_channel_opts co = {.tls = tls, .tls_name = "server.raia"};
+    struct fix c = {.loop = f->loop};
+    memcpy(c.target, f->target, sizeof c.target);
+    fix_connect(&c, &co);
+    int r = call_wait(&c, &res, ECHO, "x", 1, 20000);
+    fix_close_channel(&c);
+    return r;
+}
+
+/* A server that was given a folder serves those whom its files of now admit: when they change, who is
+ * new needs the new CA, who was there stays; who is refused is told of in words. */
+Test(tls, folder_that_changes)
+{
+    struct fix f = {0}, old;
+    struct result res;
+    struct raia_error e = {0};
+    char path[64];
+    cr_assert(mkdtemp(dir));
+    make_ca("a");
+    make_ca("b");
+    make_node("a", "server");
+    make_node("a", "node1");
+    make_node("b", "stranger");
+    make_folder("a", "server");
+    snprintf(path, sizeof path, "%s/v", dir);
+    struct rpc_tls node1 = load("a", "node1"), stranger = load("b", "stranger"),
+                   folder = {.dir = path};
+    struct rpc_server_opts so = {.tls = &folder};
+    struct rpc_channel_opts co = {.tls = &folder, .tls_name = "server.raia"};
+
+    rpc_on_handshake_failure(note);
+    fix_listen(&f, "127.0.0.1", &so);
+    cr_assert_eq(rpc_server_unary(f.server, ECHO, serve_who, NULL, NULL, &e), 0);
+    cr_assert_eq(rpc_server_start(f.server, &e), 0);
+    cr_assert_eq(call_once(&f, &node1), 0);
+    cr_assert_str_eq(seen_cn, "node1");
+    cr_assert_eq(call_once(&f, &stranger), -RAIA_ERR_UNAVAILABLE);
+    cr_assert(strstr(why, "certificate"), "%s", why);
+
+    /* One channel that stays, with the folder at its own end too. */
+    old = (struct fix){.loop = f.loop};
+    memcpy(old.target, f.target, sizeof old.target);
+    fix_connect(&old, &co);
+    cr_assert_eq(call_wait(&old, &res, ECHO, "x", 1, 20000), 0);
+    cr_assert_str_eq(seen_cn, "server");
+
+    make_node("b", "server");
+    make_folder("b", "server");
+    int r = -1;
+    for (int i = 0; i < 60 && r < 0; i++) {
+        int64_t until = clock_deadline_ms(500);
+        while (clock_now_ns() < until)
+            loop_run_once(f.loop, 100);
+        r = call_once(&f, &stranger);
+    }
+    cr_assert_eq(r, 0, "the new CA is not in use");
+    cr_assert_eq(call_once(&f, &node1), -RAIA_ERR_UNAVAILABLE);
+    cr_assert_eq(call_wait(&old, &res, ECHO, "x", 1, 20000), 0);
+    cr_assert_str_eq(seen_cn, "server");
+
+    fix_close_channel(&old);
+    fix_end(&f);
+    unload(&node1);
+    unload(&stranger);
+    sh("rm -rf -- v *.pem *.key *.csr *.srl ext log; rmdir %s%s", dir, "");
+}
+
 /* TLS material that is no such thing is refused where it is given, or the call fails; nothing
  * crashes. */
 Test(tls, nonsense)
@@ -146,7 +235,8 @@ Test(tls, nonsense)
     struct loop *loop;
     struct raia_error e = {0};
     struct rpc_server *s;
-    struct rpc_tls bad = {"no", "such", "thing"}, half = {.ca_pem = "x"};
+    struct rpc_tls bad = {.ca_pem = "no", .cert_pem = "such", .key_pem = "thing"},
+                   half = {.ca_pem = "x"};
     struct rpc_server_opts so = {.tls = &bad}, ho = {.tls = &half};
     bool gone = false;
     cr_assert_eq(loop_new(&loop, &e), 0);
