@@ -68,6 +68,8 @@ static int open_log(const struct gcs_settings *s, struct logfile **ret_file, str
     if (r == 0)
         r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, ret_file, e);
     if (r == 0)
+        logfile_tee(*ret_file, s->log_stderr ? STDERR_FILENO : -1);
+    if (r == 0)
         log_set_sink(logfile_sink(*ret_file));
     return r;
 }
@@ -92,7 +94,8 @@ int main(int argc, char **argv)
         r = daemon_run(&s, &e);
     if (r < 0) {
         log_error("failed", "error=%s", LOG_Q(e.text));
-        fprintf(stderr, "raia-gcs: %s\n", e.text);
+        if (!s.log_stderr)
+            fprintf(stderr, "raia-gcs: %s\n", e.text);
     } else {
         log_info("stopped");
     }

@@ -134,8 +134,13 @@ static void on_registered(void *arg, int status, const void *data, size_t size,
     if (status == 0)
         m = raia__gcs__register_node_reply__unpack(NULL, size, data);
     if (!m) {
-        log_warn_rl("cannot register with the control store", "address=%s error=%s",
-                    r->config.gcs_address, LOG_Q(e ? e->text : "its reply makes no sense"));
+        struct raia_error own = {0};
+        /* The end that is refused sees a closed connection: what it can know is told. */
+        (void)raylet_check_tls(r, &own);
+        log_warn_rl("cannot register with the control store", "address=%s error=%s hint=%s",
+                    r->config.gcs_address, LOG_Q(e ? e->text : "its reply makes no sense"),
+                    LOG_Q(own.code ? own.text : ""));
+        rpc_channel_connect(g->channel); /* its name may mean another address now */
         loop_timer_start(r->loop, &g->beat, REGISTER_RETRY_MS, 0, on_register_retry);
         return;
     }
@@ -235,7 +240,7 @@ int gcs_new(struct raylet *r, const struct rpc_tls *tls, struct raia_error *e)
 {
     /* The certificates of daemons name no host: all have one common name. */
     struct rpc_channel_opts opts = {
-        .tls = tls, .tls_name = tls ? "raia-node" : NULL, .wait_for_ready = true};
+        .tls = tls, .tls_name = tls ? TLS_NAME : NULL, .wait_for_ready = true};
     struct gcs *g = mem_new(struct gcs);
     int got;
 

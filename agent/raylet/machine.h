@@ -13,4 +13,8 @@ int64_t machine_cpus(void);
 /* Bytes that it may use. */
 uint64_t machine_memory(void);
 
+/* The path of a cgroup in the text of /proc/self/cgroup: of a controller of version 1, or (NULL) of
+ * version 2; "/" when it does not say. mem_free. */
+char *machine_cgroup(const char *text, const char *controller);
+
 #endif

@@ -64,8 +64,15 @@ static int log_open(const struct raylet_config *c, struct logfile **ret_file, st
     if (r == 0)
         r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, ret_file, e);
     if (r == 0)
+        logfile_tee(*ret_file, c->log_stderr ? STDERR_FILENO : -1);
+    if (r == 0)
         log_set_sink(logfile_sink(*ret_file));
     return r;
+}
+
+static void on_handshake_failure(const char *why)
+{
+    log_warn_rl("a connection was refused", "reason=%s", LOG_Q(why));
 }
 
 /* Each process of the node takes some descriptors here. The supervisor starts the processes, so that
@@ -97,6 +104,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
+    rpc_on_handshake_failure(on_handshake_failure);
     got = log_open(&c, &file, &e);
     if (got == 0) {
         log_info("started", "pid=%d node=%s", (int)getpid(), LOG_Q(c.node_name));
@@ -107,7 +115,8 @@ int main(int argc, char **argv)
         raylet_free(r);
     } else {
         log_error("cannot start", "error=%s", LOG_Q(e.text));
-        fprintf(stderr, "raia-raylet: %s\n", e.text);
+        if (!c.log_stderr)
+            fprintf(stderr, "raia-raylet: %s\n", e.text);
     }
     log_set_sink(NULL);
     logfile_close(file);

@@ -10,10 +10,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "crypto/crypto.h"
 #include "json/json.h"
 #include "raylet/machine.h"
 #include "raylet/raylet.h"
@@ -188,17 +190,6 @@ static int scheduler_new(struct raylet *r, struct raia_error *e)
 
 /* ---- the way to others */
 
-struct pems {
-    char *ca, *cert, *key;
-};
-
-static void pems_done(struct pems *p)
-{
-    mem_free(p->ca);
-    mem_free(p->cert);
-    mem_free(p->key);
-}
-
 static int pem_read(const struct raylet *r, const char *name, char **ret_text, struct raia_error *e)
 {
     _cleanup_(mem_freep) char *path = mem_printf("%s/%s", r->config.tls_dir, name);
@@ -208,19 +199,29 @@ static int pem_read(const struct raylet *r, const char *name, char **ret_text, s
     return io_read_file(path, PEM_MAX, ret_text, NULL, e);
 }
 
+int raylet_check_tls(const struct raylet *r, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *ca = NULL, *cert = NULL;
+    int got;
+
+    if (!*r->config.tls_dir)
+        return 0;
+    got = pem_read(r, "ca.pem", &ca, e);
+    if (got == 0)
+        got = pem_read(r, "node.pem", &cert, e);
+    if (got == 0)
+        got = crypto_cert_verify(ca, cert, TLS_NAME, clock_unix_ms() / 1000, e);
+    return got < 0 ? err_wrap(e, "this node's own certificate") : 0;
+}
+
 static int network_new(struct raylet *r, struct raia_error *e)
 {
-    __attribute__((cleanup(pems_done))) struct pems pems = {0};
     struct rpc_server_opts opts = {.max_message = 32u << 20, .outbox = 64u << 20};
     int got = 0;
 
     if (*r->config.tls_dir) {
-        got = pem_read(r, "ca.pem", &pems.ca, e);
-        if (got == 0)
-            got = pem_read(r, "node.pem", &pems.cert, e);
-        if (got == 0)
-            got = pem_read(r, "node.key", &pems.key, e);
-        r->tls = (struct rpc_tls){.ca_pem = pems.ca, .cert_pem = pems.cert, .key_pem = pems.key};
+        got = raylet_check_tls(r, e);
+        r->tls = (struct rpc_tls){.dir = r->config.tls_dir};
         opts.tls = &r->tls;
     }
     if (got == 0)
@@ -240,10 +241,6 @@ static int network_new(struct raylet *r, struct raia_error *e)
     if (!r->address)
         return err_set(e, RAIA_ERR_NOMEM, "the address");
     got = gcs_new(r, opts.tls, e);
-    /* Links copy what they need each time they dial: the texts stay. */
-    r->pem_texts[0] = STEAL(pems.ca);
-    r->pem_texts[1] = STEAL(pems.cert);
-    r->pem_texts[2] = STEAL(pems.key);
     return got;
 }
 
@@ -304,6 +301,8 @@ int raylet_new(const struct raylet_config *config, struct raylet **ret_r, struct
         got = loop_signal_new(r->loop, SIGTERM, on_signal, r, &r->term, e);
     if (got == 0)
         got = status_new(r, e);
+    if (got == 0 && config->metrics_port)
+        got = health_new(r, e);
     if (got == 0)
         got = session_listen(r, e);
     if (got == 0)
@@ -385,6 +384,7 @@ void raylet_free(struct raylet *r)
     if (r->sched && r->gcs && r->objects)
         session_shutdown(r);
     listings_free(r);
+    health_free(r);
     status_free(r);
     sup_free(r);
     logs_free(r);
@@ -412,8 +412,6 @@ void raylet_free(struct raylet *r)
         close(r->page_fd);
     if (r->bell_fd >= 0)
         close(r->bell_fd);
-    for (int i = 0; i < 3; i++)
-        mem_free(r->pem_texts[i]);
     if (r->loop) {
         while (loop_run_once(r->loop, 0))
             ;

@@ -15,6 +15,7 @@
  * supervisor.c the pair to the supervisor     entrypoints.c  jobs' own commands
  * nodes.c      other nodes: links, leases     objects.c  the store's host
  * logs.c       workers' output to drivers     status.c   the control socket
+ * health.c     the HTTP port: health and metrics
  * listing.c    what runs and lies here, for who asks
  */
 #ifndef RAYLET_RAYLET_H
@@ -35,12 +36,14 @@
 #include "raylet/settings.h"
 #include "rpc/rpc.h"
 
-#define SESSIONS_MAX  4000 /* processes at a time: bits of the raylet's page, from 1 */
-#define SESSION_BATCH 256  /* records taken from one ring before the next one's turn */
-#define STRANGERS_MAX 16   /* processes that are connected and have not said hello */
+#define SESSIONS_MAX  4000        /* processes at a time: bits of the raylet's page, from 1 */
+#define SESSION_BATCH 256         /* records taken from one ring before the next one's turn */
+#define STRANGERS_MAX 16          /* processes that are connected and have not said hello */
+#define TLS_NAME      "raia-node" /* in every certificate of a cluster: addresses come and go */
 
 struct control_server;
 struct gcs;
+struct health;
 struct links;
 struct objects;
 struct logs;
@@ -59,7 +62,6 @@ struct raylet {
     struct sched *sched;
     struct rpc_server *server;
     struct rpc_tls tls; /* empty: plaintext on loopback */
-    char *pem_texts[3]; /* that `tls` points to */
     struct gcs *gcs;
     struct links *links;
     struct objects *objects;
@@ -69,6 +71,7 @@ struct raylet {
     struct list listings;  /* struct listing: being answered */
     uint64_t next_listing; /* tag */
     struct loop_fd *control_watch;
+    struct health *health; /* NULL: no HTTP port */
 
     /* processes */
     int listener;
@@ -112,6 +115,8 @@ struct raylet {
 
 int raylet_new(const struct raylet_config *config, struct raylet **ret_r, struct raia_error *e);
 int raylet_run(struct raylet *r); /* the exit status */
+/* What is wrong with this node's own certificate: -PERMISSION and the like. 0: nothing, or no TLS. */
+int raylet_check_tls(const struct raylet *r, struct raia_error *e);
 void raylet_free(struct raylet *r);
 /* Ends the loop: orderly, with this exit status. */
 void raylet_stop(struct raylet *r, int status, const char *why);
@@ -486,6 +491,11 @@ void listing_gone(struct session *s);
 
 /* "starting", "idle", "leased", "stopping". */
 const char *status_worker_state(const struct raylet *r, const struct worker *w);
+
+/* ---- health.c: the HTTP port */
+
+int health_new(struct raylet *r, struct raia_error *e);
+void health_free(struct raylet *r);
 
 /* ---- logs.c */
 

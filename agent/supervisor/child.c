@@ -37,9 +37,11 @@ static int add_actions(posix_spawn_file_actions_t *a, const struct child_spec *s
 {
     int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY, 0);
     const char *out = s->stdout_path ? s->stdout_path : "/dev/null";
-    if (!r)
+    if (!r && !s->keep_output)
         r = posix_spawn_file_actions_addopen(a, 1, out, O_WRONLY | O_CREAT | O_APPEND, OUTPUT_MODE);
-    if (!r && s->stderr_path)
+    if (s->keep_output)
+        ;
+    else if (!r && s->stderr_path)
         r = posix_spawn_file_actions_addopen(a, 2, s->stderr_path, O_WRONLY | O_CREAT | O_APPEND,
                                              OUTPUT_MODE);
     else if (!r)

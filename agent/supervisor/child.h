@@ -26,6 +26,7 @@ struct child_spec {
     const char *cwd;         /* NULL: the supervisor's */
     const char *stdout_path; /* appended to; NULL: /dev/null */
     const char *stderr_path; /* NULL: where stdout goes */
+    bool keep_output;        /* 1 and 2 stay the supervisor's; the paths are not used */
     int fd3;                 /* becomes descriptor 3 of the child; -1: none */
 };
 

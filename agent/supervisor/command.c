@@ -96,8 +96,12 @@ static int add_paths(struct command_env *env)
         return 0;
     bin[strlen(bin) - 1] = 0;
     int r = set_path(env, "PATH", bin, path && *path ? path : "/usr/bin:/bin");
+    /* In a bundle lib/ is the daemons' own: a program of another libc must not find it. */
+    _cleanup_(mem_freep) char *user = mem_printf("%s/../lib/user", bin);
     _cleanup_(mem_freep) char *lib =
-        mem_printf("%s/../lib:%s/../lib/" RAIA_LIBRARY_FOLDER, bin, bin);
+        user && access(user, F_OK) == 0
+            ? mem_strdup(user)
+            : mem_printf("%s/../lib:%s/../lib/" RAIA_LIBRARY_FOLDER, bin, bin);
     if (r < 0 || !lib)
         return r < 0 ? r : -RAIA_ERR_NOMEM;
     return set_path(env, "LD_LIBRARY_PATH", libraries && *libraries ? libraries : NULL, lib);
@@ -183,8 +187,16 @@ static int start(const struct agent_config *c, struct args *a, const struct comm
     _cleanup_(mem_freep) char *out = mem_printf("%s/logs/%s", c->session_dir, log);
     if (a->r < 0 || !out)
         return err_set(e, RAIA_ERR_NOMEM, "the command line of a daemon");
-    struct child_spec s = {
-        .argv = a->v, .env = env->vars, .cwd = c->session_dir, .stdout_path = out, .fd3 = fd};
+    struct child_spec s = {.argv = a->v,
+                           .env = env->vars,
+                           .cwd = c->session_dir,
+                           .stdout_path = out,
+                           .keep_output = c->log_stderr,
+                           .fd3 = fd};
+    if (c->log_stderr)
+        put(a, mem_strdup("--log-stderr"));
+    if (a->r < 0)
+        return err_set(e, RAIA_ERR_NOMEM, "the command line of a daemon");
     return child_start(&s, ret_pid, e);
 }
 
@@ -192,6 +204,12 @@ static char *program(const char *name)
 {
     char path[4096];
     return child_program_path(name, path, sizeof path) ? mem_strdup(path) : NULL;
+}
+
+/* All addresses: none that could be called. */
+static bool is_any(const char *host)
+{
+    return !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
 }
 
 int command_start_gcs(const struct agent_config *c, const struct command_env *env,
@@ -222,13 +240,19 @@ int command_start_raylet(const struct agent_config *c, const struct command_env 
     put_option(&a, "session-dir", c->session_dir);
     put_option(&a, "node-ip", c->node_ip);
     if (c->head)
-        put(&a, mem_printf("--gcs-address=%s:%d", c->node_ip, ports->port));
+        put(&a,
+            mem_printf(strchr(c->node_ip, ':') ? "--gcs-address=[%s]:%d" : "--gcs-address=%s:%d",
+                       c->node_ip, ports->port));
     else
         put_option(&a, "gcs-address", c->gcs_address);
     if (c->head)
         put(&a, mem_strdup("--head"));
     if (ports->dashboard_port)
-        put(&a, mem_printf("--api-server=http://%s:%d", c->dashboard_host, ports->dashboard_port));
+        put(&a, mem_printf("--api-server=http://%s:%d",
+                           is_any(c->dashboard_host) ? c->node_ip : c->dashboard_host,
+                           ports->dashboard_port));
+    if (c->metrics_port)
+        put(&a, mem_printf("--metrics-port=%d", (int)c->metrics_port));
     put(&a, mem_strdup("--supervisor-fd=3"));
     if (c->num_cpus >= 0)
         put(&a, mem_printf("--num-cpus=%g", c->num_cpus));

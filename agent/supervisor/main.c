@@ -112,6 +112,7 @@ int main(int argc, char **argv)
     if (r == 0)
         r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, &file, &e);
     if (r == 0) {
+        logfile_tee(file, c.log_stderr ? STDERR_FILENO : -1);
         log_set_sink(logfile_sink(file));
         log_info("started", "pid=%d node=%s head=%d", (int)getpid(), LOG_Q(c.node_name), c.head);
         signal(SIGPIPE, SIG_IGN);

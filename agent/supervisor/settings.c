@@ -37,7 +37,11 @@ static const struct setting list[] = {
                    "File with the bearer token of the REST API. Head only."),
     SETTING_STRING(C, storage, "storage", "sqlite",
                    "Where the GCS keeps its tables: sqlite or memory. Head only."),
+    SETTING_INT(C, metrics_port, "metrics-port", "0", "0", "65535", NULL,
+                "Port of this node's health and metrics (HTTP, no token); 0: none."),
     SETTING_STRING(C, log_level, "log-level", "info", "debug, info, warn or error."),
+    SETTING_BOOL(C, log_stderr, "log-stderr", "false",
+                 "Write the daemons' logs to standard error, too, as containers like it."),
 };
 
 const struct settings_table agent_settings = SETTINGS_TABLE("raia-agent", list);

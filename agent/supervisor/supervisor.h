@@ -44,7 +44,9 @@ struct agent_config {
     char *tls_dir;                /* empty: plaintext on loopback */
     char *token_file;             /* empty: no token */
     char *storage;                /* memory or sqlite */
+    int64_t metrics_port;         /* of the raylet's HTTP server; 0: none */
     char *log_level;              /* for this process and its daemons */
+    bool log_stderr;              /* logs and outputs of the daemons go to standard error, too */
 };
 
 struct supervisor;

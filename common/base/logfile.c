@@ -80,6 +80,7 @@ int logfile_open(const char *path, uint64_t max_size, unsigned backups, struct l
         logfile_close(f);
         return err_set(e, RAIA_ERR_NOMEM, "log file '%s': out of memory", path);
     }
+    f->tee = -1;
     r = open_current(f);
     if (r < 0) {
         logfile_close(f);
@@ -137,8 +138,17 @@ void logfile_write(struct logfile *f, const char *text, size_t size)
         f->dropped++;
     else
         f->size += size;
+    if (f->tee >= 0)
+        (void)io_write_full(f->tee, text, size); /* whoever reads there has the file, too */
     pthread_mutex_unlock(&f->lock);
     errno = saved;
+}
+
+void logfile_tee(struct logfile *f, int fd)
+{
+    pthread_mutex_lock(&f->lock);
+    f->tee = fd;
+    pthread_mutex_unlock(&f->lock);
 }
 
 struct log_sink *logfile_sink(struct logfile *f)

@@ -36,8 +36,7 @@ struct daemon {
     struct rest *rest;                   /* HTTP */
     struct control_server *control;      /* the control socket */
     struct loop_fd *control_fd;          /* its clients */
-    char *pem[3];                        /* ca, certificate, key; owned */
-    struct rpc_tls tls;                  /* points into pem */
+    struct rpc_tls tls;                  /* points into settings */
     uint16_t port;                       /* of the service */
     uint16_t dashboard_port;             /* of the REST API */
     bool stopping;                       /* the service is ending */
@@ -188,25 +187,43 @@ static int open_storage(struct daemon *d, struct raia_error *e)
                        e);
 }
 
+static void on_handshake_failure(const char *why)
+{
+    log_warn_rl("a connection was refused", "reason=%s", LOG_Q(why));
+}
+
+static int read_pem(const char *dir, const char *name, char **ret_text, struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *path = mem_printf("%s/%s", dir, name);
+
+    return path ? io_read_file(path, PEM_MAX, ret_text, NULL, e)
+                : err_set(e, RAIA_ERR_NOMEM, "TLS");
+}
+
+/* What is wrong is said now; afterwards the folder is followed. */
 static int load_tls(struct daemon *d, struct raia_error *e)
 {
-    static const char *const names[3] = {"ca.pem", "node.pem", "node.key"};
+    const char *dir = d->settings->tls_dir;
+    _cleanup_(mem_freep) char *ca = NULL, *cert = NULL;
+    int r = read_pem(dir, "ca.pem", &ca, e);
 
-    for (int i = 0; i < 3; i++) {
-        _cleanup_(mem_freep) char *path = mem_printf("%s/%s", d->settings->tls_dir, names[i]);
-        int r = path ? io_read_file(path, PEM_MAX, &d->pem[i], NULL, e)
-                     : err_set(e, RAIA_ERR_NOMEM, "TLS");
-
-        if (r < 0)
-            return r;
-    }
-    d->tls = (struct rpc_tls){.ca_pem = d->pem[0], .cert_pem = d->pem[1], .key_pem = d->pem[2]};
+    if (r == 0)
+        r = read_pem(dir, "node.pem", &cert, e);
+    if (r == 0)
+        r = crypto_cert_verify(ca, cert, "raia-node", clock_unix_ms() / 1000, e);
+    if (r < 0)
+        return err_wrap(e, "--tls-dir %s", dir);
+    d->tls = (struct rpc_tls){.dir = dir};
+    rpc_on_handshake_failure(on_handshake_failure);
     return 0;
 }
 
 static int open_packages(struct daemon *d, struct raia_error *e)
 {
-    _cleanup_(mem_freep) char *path = mem_printf("%s/packages", d->settings->session_dir);
+    const struct gcs_settings *s = d->settings;
+    _cleanup_(mem_freep) char *path = s->storage_path[0] && strcmp(s->storage, "memory")
+                                          ? mem_printf("%s.packages", s->storage_path)
+                                          : mem_printf("%s/packages", s->session_dir);
 
     if (!path)
         return err_set(e, RAIA_ERR_NOMEM, "packages");
@@ -385,10 +402,6 @@ static void finish(struct daemon *d)
     loop_signal_free(d->interrupt);
     while (d->loop && loop_free(d->loop) == -RAIA_ERR_STATE)
         (void)loop_run_once(d->loop, 100); /* a package is being written */
-    if (d->pem[2])
-        crypto_wipe(d->pem[2], strlen(d->pem[2]));
-    for (int i = 0; i < 3; i++)
-        mem_free(d->pem[i]);
 }
 
 int daemon_run(const struct gcs_settings *settings, struct raia_error *e)

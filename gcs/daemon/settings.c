@@ -16,7 +16,8 @@ static const struct setting list[] = {
     SETTING_STRING(S, storage, "storage", "sqlite",
                    "Where state is kept: sqlite (a file), or memory (a restart loses it)."),
     SETTING_STRING(S, storage_path, "storage-path", "",
-                   "File of the sqlite storage; empty: gcs.db in the session folder."),
+                   "File of the sqlite storage; uploaded packages lie beside it, in FILE.packages. "
+                   "Empty: gcs.db and packages in the session folder."),
     SETTING_STRING(S, tls_dir, "tls-dir", "",
                    "Folder of ca.pem, node.pem and node.key; empty: no TLS, loopback only."),
     SETTING_STRING(S, token_file, "token-file", "",
@@ -24,6 +25,7 @@ static const struct setting list[] = {
                    "carry; empty: none."),
     SETTING_STRING(S, log_level, "log-level", "info",
                    "A level, and overrides for modules: info,gcs.rest=debug."),
+    SETTING_BOOL(S, log_stderr, "log-stderr", "false", "Write the log to standard error, too."),
     SETTING_DURATION(S, heartbeat, "heartbeat", "3s", "10ms", "1h",
                      "How often raylets say that they live."),
     SETTING_DURATION(S, lease, "lease", "15s", "50ms", "1h",

@@ -15,6 +15,7 @@ struct gcs_settings {
     char *tls_dir;                 /* ca.pem, node.pem, node.key; empty: no TLS, loopback only */
     char *token_file;              /* bearer token of the REST API; empty: none */
     char *log_level;               /* log_configure's text */
+    bool log_stderr;               /* the log goes to standard error, too */
     int64_t heartbeat;             /* ns */
     int64_t lease;                 /* ns */
     int64_t lease_grace;           /* ns */
