@@ -44,6 +44,9 @@ void submitter_granted(struct submitter *s, const struct rec_lease *r)
         /* No use or no memory for it: straight back. */
         gone = (struct lease){.id = r->lease, .worker = r->worker};
         s->ops->give_back(s->ctx, &gone, false);
+        /* Without any other the tasks would wait for ever. */
+        if (c && !s->closed && slot < SUBMITTER_LEASES)
+            submitter_pump(s, c);
         return;
     }
     l->id = r->lease;

@@ -127,6 +127,15 @@ static raia_ref *new_object(struct runtime *rt)
     return o;
 }
 
+/* What an object would have held, had there been memory for it. */
+static int drop_inner(struct runtime *rt, raia_ref **inner, size_t n, int r)
+{
+    for (size_t i = 0; i < n; i++)
+        object_unhold(&rt->objects, inner[i]);
+    mem_free(inner);
+    return r;
+}
+
 int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o)
 {
     size_t size = f->head_size + f->body_size;
@@ -156,16 +165,19 @@ int flat_store(struct runtime *rt, const struct flat *f, raia_ref *o)
         inner[i] = f->refs[i];
         object_hold(f->refs[i]);
     }
-    if (r == -RAIA_ERR_EXISTS)
-        return object_set_stored(&rt->objects, o, stored_bytes(size, f->nrefs), rt->self.node,
-                                 inner, (uint32_t)f->nrefs);
+    if (r == -RAIA_ERR_EXISTS) {
+        r = object_set_stored(&rt->objects, o, stored_bytes(size, f->nrefs), rt->self.node, inner,
+                              (uint32_t)f->nrefs);
+        return r < 0 ? drop_inner(rt, inner, f->nrefs, r) : 0;
+    }
     /* The bytes may be many: they are written without the token. The segment must stay. */
     rt->inside++;
     pthread_mutex_unlock(&rt->token);
     flat_write(f, base + STORED_HEAD);
     pthread_mutex_lock(&rt->token);
     rt->inside--;
-    return store_seal(rt, o, stored_bytes(size, f->nrefs), inner, (uint32_t)f->nrefs);
+    r = store_seal(rt, o, stored_bytes(size, f->nrefs), inner, (uint32_t)f->nrefs);
+    return r < 0 ? drop_inner(rt, inner, f->nrefs, r) : 0;
 }
 
 bool rt_keeps(const struct runtime *rt, size_t size)

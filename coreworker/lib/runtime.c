@@ -95,6 +95,7 @@ void rt_init_once(struct runtime *rt)
     list_init(&rt->closed);
     list_init(&rt->questions);
     list_init(&rt->buffers);
+    list_init(&rt->loose_segments);
     list_init(&rt->ready);
     list_init(&rt->running);
     list_init(&rt->unused_actors);

@@ -237,9 +237,10 @@ int item_into_object(struct runtime *rt, struct process *from, const struct wire
 struct segment {
     uint32_t number;
     bool writable;
-    uint8_t *base;  /* mapped */
-    size_t size;    /* bytes */
-    HASH_HANDLE hh; /* rt.segments */
+    uint8_t *base;     /* mapped */
+    size_t size;       /* bytes */
+    HASH_HANDLE hh;    /* rt.segments */
+    struct list loose; /* rt.loose_segments */
 };
 
 /* What stands before a value in the store; data follows at STORED_HEAD, then a zero byte, then, at
@@ -270,6 +271,7 @@ struct raia_buffer {
     struct list link; /* rt.buffers */
 };
 
+int store_init(struct runtime *rt);
 int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int fd);
 void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data,
                   size_t size);
@@ -566,6 +568,8 @@ struct runtime {
     uint64_t next_tag;                 /* of requests to the raylet */
     struct list questions;             /* struct question */
     struct segment *segments;          /* hash by number */
+    struct list loose_segments;        /* those that the hash had no memory for */
+    struct segment *spare_segment;     /* for one that comes when there is no memory */
     struct list buffers;               /* struct raia_buffer */
 
     pthread_t thread;

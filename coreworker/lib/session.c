@@ -25,14 +25,16 @@
 /* A message as it came: payload is owned, fds are closed unless taken. */
 struct inbound {
     struct record_head head;
-    uint8_t *payload; /* size bytes; owned */
+    uint8_t *payload; /* size bytes; owned, or small */
     size_t size;
-    int fds[SESSION_FDS]; /* -1: taken, or none */
+    int fds[SESSION_FDS];             /* -1: taken, or none */
+    _Alignas(16) uint8_t small[4096]; /* most fit: they come though memory has run out */
 };
 
 static void inbound_fini(struct inbound *m)
 {
-    mem_free(m->payload);
+    if (m->payload != m->small)
+        mem_free(m->payload);
     for (int i = 0; i < SESSION_FDS; i++)
         if (m->fds[i] >= 0)
             close(m->fds[i]);
@@ -65,7 +67,8 @@ static int receive(int fd, struct inbound *m, int64_t deadline)
     size_t nfds = 0;
     int r;
 
-    *m = (struct inbound){0};
+    m->payload = NULL;
+    m->size = 0;
     for (int i = 0; i < SESSION_FDS; i++)
         m->fds[i] = -1;
     r = read_exactly(fd, &m->head, sizeof(m->head), m->fds, &nfds, deadline);
@@ -74,7 +77,7 @@ static int receive(int fd, struct inbound *m, int64_t deadline)
     if (m->head.size < sizeof(m->head) || m->head.size - sizeof(m->head) > RECORD_SOCKET_MAX)
         return -RAIA_ERR_PROTOCOL;
     m->size = m->head.size - sizeof(m->head);
-    m->payload = mem_alloc(m->size + 1);
+    m->payload = m->size < sizeof(m->small) ? m->small : mem_alloc(m->size + 1);
     if (!m->payload)
         return -RAIA_ERR_NOMEM;
     return read_exactly(fd, m->payload, m->size, NULL, NULL, deadline);
@@ -259,6 +262,8 @@ int session_open(struct runtime *rt, const struct raia_config *config, const cha
     struct inbound m = {.fds = {-1, -1, -1, -1, -1, -1, -1, -1}};
     int r;
 
+    if (store_init(rt) < 0)
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory");
     r = unix_connect(path, SOCK_STREAM, deadline, &rt->socket, e);
     if (r < 0)
         return err_wrap(e, "no Raia node answers");
@@ -286,6 +291,7 @@ int session_open(struct runtime *rt, const struct raia_config *config, const cha
 static void on_peer_pair(struct runtime *rt, struct inbound *m)
 {
     Raia__Agent__PeerPair *p = raia__agent__peer_pair__unpack(NULL, m->size, m->payload);
+    struct rec_peer_close refusal = {0};
     struct record_address address;
     struct link *l;
 
@@ -298,7 +304,7 @@ static void on_peer_pair(struct runtime *rt, struct inbound *m)
     memcpy(address.worker, p->peer->worker_id.data, 16);
     l = drain_link_for(rt, p->tag, &address);
     if (!l)
-        goto out;
+        goto refuse;
     l->number = p->number;
     if (open_pair(l, m, 0, 1, 2, p->role, p->peer_bit) < 0) {
         link_closed(rt, l, -RAIA_ERR_UNAVAILABLE);
@@ -311,6 +317,14 @@ static void on_peer_pair(struct runtime *rt, struct inbound *m)
     doorbell_mark(&rt->bell, l->number);
 out:
     raia__agent__peer_pair__free_unpacked(p, NULL);
+    return;
+refuse:
+    /* The other side must not wait for us. */
+    if (p) {
+        refusal.number = p->number;
+        link_send(rt, rt->raylet, REC_PEER_CLOSE, 0, &refusal, sizeof(refusal), false);
+        raia__agent__peer_pair__free_unpacked(p, NULL);
+    }
 }
 
 void session_read(struct runtime *rt)

@@ -24,6 +24,25 @@ void store_id(const struct runtime *rt, const raia_ref *o, uint8_t to[28])
         to[24 + i] = (uint8_t)(o->index >> (24 - 8 * i));
 }
 
+int store_init(struct runtime *rt)
+{
+    rt->spare_segment = mem_new(struct segment);
+    return rt->spare_segment ? 0 : -RAIA_ERR_NOMEM;
+}
+
+static struct segment *segment_find(struct runtime *rt, uint32_t number)
+{
+    struct segment *s = HASH_GET(rt->segments, number, &number);
+
+    if (s)
+        return s;
+    LIST_FOREACH (s, &rt->loose_segments, loose)
+        if (s->number == number)
+            return s;
+    return NULL;
+}
+
+/* The raylet sends a segment once: for want of memory none is lost. */
 int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int fd)
 {
     Raia__Agent__Segment *m = raia__agent__segment__unpack(NULL, size, data);
@@ -32,13 +51,15 @@ int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int
 
     if (!m || fd < 0)
         goto out;
-    s = HASH_GET(rt->segments, number, &m->segment);
-    if (s)
+    if (segment_find(rt, m->segment))
         goto out;
     s = mem_new(struct segment);
+    if (!s)
+        s = STEAL(rt->spare_segment);
     r = -RAIA_ERR_NOMEM;
     if (!s)
         goto out;
+    list_init(&s->loose);
     s->number = m->segment;
     s->size = m->size;
     s->writable = m->writable;
@@ -50,12 +71,12 @@ int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int
     }
     madvise(s->base, s->size, MADV_DONTFORK);
     madvise(s->base, s->size, MADV_HUGEPAGE);
-    r = HASH_PUT(rt->segments, number, s);
-    if (r < 0) {
-        munmap(s->base, s->size);
-        mem_free(s);
-    }
+    r = 0;
+    if (HASH_PUT(rt->segments, number, s) < 0)
+        list_add_tail(&rt->loose_segments, &s->loose);
 out:
+    if (!rt->spare_segment)
+        rt->spare_segment = mem_new(struct segment);
     if (m)
         raia__agent__segment__free_unpacked(m, NULL);
     return r;
@@ -63,7 +84,9 @@ out:
 
 static void segment_free(struct runtime *rt, struct segment *s)
 {
-    HASH_DEL(rt->segments, s);
+    if (list_empty(&s->loose))
+        HASH_DEL(rt->segments, s);
+    list_del(&s->loose);
     munmap(s->base, s->size);
     mem_free(s);
 }
@@ -85,7 +108,7 @@ int store_alias(struct runtime *rt, raia_ref *o, const uint8_t id[28])
 /* Where an answer says; NULL if that is nowhere. */
 static uint8_t *at(struct runtime *rt, const struct rec_store_at *m)
 {
-    struct segment *s = HASH_GET(rt->segments, number, &m->segment);
+    struct segment *s = segment_find(rt, m->segment);
 
     if (!s || m->offset > s->size || m->size > s->size - m->offset)
         return NULL;
@@ -173,11 +196,12 @@ int store_create(struct runtime *rt, raia_ref *o, uint8_t format, size_t size, s
 
 int store_seal(struct runtime *rt, raia_ref *o, size_t bytes, raia_ref **inner, uint32_t ninner)
 {
-    int r;
-
+    if (!object_more(&rt->objects, o)) {
+        store_abort(rt, o);
+        return last_set(RAIA_ERR_NOMEM, "out of memory");
+    }
     say_object(rt, REC_STORE_SEAL, o, REC_OBJECT_RELEASE);
-    r = object_set_stored(&rt->objects, o, bytes, rt->self.node, inner, ninner);
-    return r;
+    return object_set_stored(&rt->objects, o, bytes, rt->self.node, inner, ninner);
 }
 
 void store_abort(struct runtime *rt, raia_ref *o)
@@ -324,7 +348,7 @@ void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t
         lost(rt, (const struct rec_store_lost *)(const void *)data);
     } else if (type == REC_SEGMENT_GONE && size >= sizeof(struct rec_segment)) {
         const struct rec_segment *m = (const struct rec_segment *)(const void *)data;
-        struct segment *s = HASH_GET(rt->segments, number, &m->segment);
+        struct segment *s = segment_find(rt, m->segment);
 
         if (s)
             segment_free(rt, s);
@@ -340,4 +364,7 @@ void store_fini(struct runtime *rt)
 
     HASH_FOREACH (rt->segments, s, next)
         segment_free(rt, s);
+    LIST_FOREACH_SAFE (s, next, &rt->loose_segments, loose)
+        segment_free(rt, s);
+    mem_free(STEAL(rt->spare_segment));
 }

@@ -1,4 +1,4 @@
-/* The public functions when things are lost: memory, and the node's raylet. See session.h. */
+/* The public functions when the node's raylet, or workers, are lost. See session.h. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "session.h"
-
-#define MOST 400 /* allocations that one step may make */
 
 static int twice(raia_call *c)
 {
@@ -27,106 +24,6 @@ static int waits(raia_call *c)
     return 0;
 }
 RAIA_TASK(waits)
-
-static int thing_new(raia_call *c)
-{
-    return raia_set_self(c, c);
-}
-RAIA_ACTOR(Thing, thing_new, NULL)
-
-static int step_put(void)
-{
-    raia_ref *a = raia_put(raia_str("text")), *b;
-
-    if (!a)
-        return -1;
-    b = raia_put(raia_with_refs(raia_bytes("x", 1), &a, 1));
-    raia_release(a);
-    raia_release(b);
-    return b ? 0 : -1;
-}
-
-static int step_submit(void)
-{
-    raia_ref *a = raia_put(raia_int(4)), *r, *many[3] = {0};
-    int64_t x;
-    int n;
-
-    r = raia_submit_opt(RAIA_OPTIONS(.name = "named"), twice, raia_value_of(a));
-    raia_release(a);
-    if (!r)
-        return -1;
-    n = raia_get_int(r, &x, 30000);
-    raia_release(r);
-    if (n < 0 ||
-        !raia_submit_opt(RAIA_OPTIONS(.num_returns = 3, .returns = many), twice, raia_int(1)))
-        return -1;
-    raia_wait(many, 3, 3, 30000, NULL);
-    raia_release_all(many, 3);
-    return x == 8 ? 0 : -1;
-}
-
-static int step_large(void)
-{
-    raia_buffer *b = raia_create(300000);
-    raia_ref *r = b ? raia_seal(b, RAIA_RAW) : NULL;
-    struct raia_view v;
-    int n = r ? raia_get(r, &v, 30000) : -1;
-
-    if (n == 0)
-        raia_view_release(&v);
-    raia_release(r);
-    return n;
-}
-
-static int step_actor(void)
-{
-    raia_actor *a = raia_actor_create(thing_new, raia_int(1));
-    raia_ref *r = raia_actor_call(a, twice, raia_int(1));
-    int n = r ? raia_get_done(r, 30000) : -1;
-
-    raia_release(r);
-    raia_actor_release(a);
-    return n;
-}
-
-static int step_values(void)
-{
-    struct raia_node *nodes = NULL;
-    size_t n;
-    void *v = NULL;
-    int r = raia_nodes(&nodes, &n);
-
-    free(nodes);
-    if (r == 0)
-        r = raia_kv_put("n", "k", "v", 1, true);
-    if (r == 0)
-        r = raia_kv_get("n", "k", &v, NULL);
-    free(v);
-    return r;
-}
-
-/* Whichever allocation fails, the call fails or succeeds, and the next one works as ever. */
-Test(loss, memory, .init = session_begin, .fini = session_end)
-{
-    static int (*const steps[])(void) = {step_put, step_submit, step_large, step_actor,
-                                         step_values};
-
-    for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
-        unsigned failed = 0;
-        uint64_t n, made = 1;
-
-        for (n = 1; n <= MOST && made >= n; n++) {
-            mem_fail_nth(n);
-            failed += steps[s]() < 0;
-            made = mem_fail_count();
-            mem_fail_nth(0);
-        }
-        cr_assert_lt(n, MOST);
-        cr_assert_eq(steps[s](), 0, "step %zu after %u failures: %s", s, failed,
-                     raia_last_error()->text);
-    }
-}
 
 static pid_t raylet(void)
 {
