@@ -87,8 +87,7 @@ struct ray_cluster_spec {
     const struct json *service_annotations; /* headServiceAnnotations: an object of texts */
     bool ingress;                           /* headGroupSpec.enableIngress */
     const struct json *ingress_options;     /* headGroupSpec.ingressOptions */
-    const char *tls_unsupported; /* why tlsOptions cannot be honoured by any operator; NULL: can */
-    bool tls_wanted;             /* tlsOptions.enabled */
+    bool tls_wanted;                        /* tlsOptions.enabled */
 };
 
 struct ray_cluster {
