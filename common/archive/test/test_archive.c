@@ -10,6 +10,7 @@
 #include "archive/archive.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/test/each_alloc.h"
 
 static char top[64];
 static const struct archive_limits roomy = {.bytes = 1u << 20, .entries = 100};
@@ -207,4 +208,26 @@ Test(archive, damaged)
         (void)archive_unpack(at("b.zip"), at("to"), &roomy, &e);
         data[i] ^= 0x5a;
     }
+}
+
+static int step_archive(void *arg)
+{
+    const char *const excludes[] = {"*.log"};
+    struct raia_error e = {0};
+    static unsigned round;
+    char into[32], zip[32];
+
+    (void)arg;
+    snprintf(into, sizeof into, "into%u", round);
+    snprintf(zip, sizeof zip, "%u.zip", round++);
+    cr_assert_eq(mkdir(at(into), 0755), 0);
+    int r = archive_pack(at("from"), at(zip), excludes, 1, &roomy, &e);
+
+    return r < 0 ? r : archive_unpack(at(zip), at(into), &roomy, &e);
+}
+
+/* Out of memory, packing and unpacking. */
+Test(archive, memory)
+{
+    cr_assert_geq(each_alloc(step_archive, NULL), 5);
 }
