@@ -271,11 +271,27 @@ BOTH(chaos, streams)
 
 /* ---- out of memory ---- */
 
+#define REFUSE "/raia.test.v1.Test/Refuse"
+
+static void on_gone(void *arg)
+{
+    (void)arg;
+}
+
+static void serve_refusal(void *arg, struct rpc_request *q, const void *data, size_t size)
+{
+    (void)arg, (void)data, (void)size;
+    rpc_request_on_cancel(q, on_gone, NULL);
+    rpc_reply_error(q, -RAIA_ERR_STATE, "not %s", "now");
+}
+
 /* Whatever allocation of the client's and server's thread fails in a round of set-up, call, stream
  * and shutdown: errors come back, every callback is called, nothing leaks and nothing hangs. */
 BOTH(chaos, out_of_memory)
 {
     static const struct rpc_stream_cbs cbs = {count_message, NULL, NULL, note_close};
+    static const struct rpc_server_opts so = {.token = "secret"};
+    static const struct rpc_channel_opts co = {.token = "secret"};
     bool reached = true;
     int rounds = 0, errors = 0;
     for (uint64_t n = 1; reached && n < 200; n++, rounds++) {
@@ -287,17 +303,24 @@ BOTH(chaos, out_of_memory)
         int opened = 0;
         closed = messages = 0;
         cr_assert_eq(loop_new(&f.loop, &e), 0);
+        struct result refused = {0};
         mem_fail_nth(n);
-        bool ok = rpc_server_new(f.loop, NULL, &f.server, &e) == 0 &&
+        bool ok = rpc_server_new(f.loop, &so, &f.server, &e) == 0 &&
+                  rpc_server_unary(f.server, REFUSE, serve_refusal, NULL, NULL, &e) == 0 &&
                   rpc_server_unary(f.server, ECHO, serve_count, NULL, NULL, &e) == 0 &&
                   rpc_server_stream(f.server, STREAM, serve_any, NULL, NULL, &e) == 0 &&
                   rpc_server_listen(f.server, host, 0, &port, &e) == 0 &&
                   rpc_server_start(f.server, &e) == 0;
         snprintf(f.target, sizeof f.target, port ? "%s:%u" : "%s", host, port);
-        ok = ok && rpc_channel_new(f.loop, f.target, NULL, &f.ch, &e) == 0;
+        ok = ok && rpc_channel_new(f.loop, f.target, &co, &f.ch, &e) == 0;
         if (ok) {
             rpc_call(f.ch, &res.call, ECHO, "x", 1, 0, on_result);
             UNTIL(&f, res.done, 1);
+            rpc_call(f.ch, &refused.call, REFUSE, "x", 1, PATIENCE_MS, on_result);
+            UNTIL(&f, refused.done, 1);
+            errors += refused.r == -RAIA_ERR_NOMEM;
+            cr_assert(refused.r == -RAIA_ERR_STATE || refused.r == -RAIA_ERR_NOMEM, "%d: %s",
+                      refused.r, refused.e.text);
             errors += res.r < 0;
             cr_assert(res.r == 0 || res.r == -RAIA_ERR_NOMEM, "%d: %s", res.r, res.e.text);
             opened = rpc_stream_open(f.ch, STREAM, 0, &cbs, NULL, &st, &e) == 0;
