@@ -6,8 +6,8 @@
  *     struct controller_options o = {.client = client, .reconcilers = all, .n_reconcilers = 2,
  *                                    .recorder = rec, .calls = calls, .leading = held, .arg = op};
  *     r = controller_new(&o, &ctl, e);
- *     controller_start(ctl);
- *     controller_wake(ctl);                // leading began or ended
+ *     controller_start(ctl);               // when leading has begun
+ *     controller_wake(ctl);                // when leading has ended
  *     controller_stop(ctl);
  *     -- step the client until controller_idle(ctl)
  *     controller_free(ctl);
@@ -24,7 +24,8 @@
  * - A PLAN_CALL is begun in its stage, and nothing waits for it; its answer comes to `answered`.
  * - A failure counts after what else was under way in its stage; the status is written still.
  *   Whatever fails comes again after a back-off from 5 ms to backoff_max_ns.
- * - When leading ends, what is under way is cancelled, and no plan goes on.
+ * - When leading ends, what is under way is cancelled, and no plan goes on. For another term there
+ *   must be another controller: what one has seen while it waited may be old when its turn comes.
  *
  * Bounds: `parallel` keys at a time, 32 actions of one plan, 64 calls and 10,000 that wait (beyond,
  * they are answered with an error); requests have 30 s.
@@ -76,10 +77,11 @@ struct controller_options {
     struct controller_calls *calls;  /* for PLAN_CALL; NULL: each is answered with an error */
     unsigned parallel;               /* keys handled at one time; default 32 */
     int64_t backoff_max_ns;          /* default 5 minutes */
-    int64_t expect_ns;               /* until what is not seen is given up; default 5 minutes */
-    int idle_ms;                     /* of watches; default as of the informer */
-    uint64_t seed;                   /* of names and jitter */
-    bool (*leading)(void *arg);      /* may we write now; NULL: always */
+    int64_t
+        expect_ns; /* until what is not seen is given up, longer than idle_ms; default 5 minutes */
+    int idle_ms;   /* of watches; default as of the informer */
+    uint64_t seed; /* of names and jitter */
+    bool (*leading)(void *arg); /* may we write now; NULL: always */
     /* A key failed, or an informer has trouble (ns and name NULL); may be NULL. */
     void (*on_trouble)(void *arg, const struct kube_resource *resource, const char *ns,
                        const char *name, const char *text);
@@ -89,7 +91,7 @@ struct controller_options {
 int controller_new(const struct controller_options *o, struct controller **ret_c,
                    struct raia_error *e);
 void controller_start(struct controller *c); /* informers begin */
-/* To be called when leading begins or ends. */
+/* To be called when leading has ended. */
 void controller_wake(struct controller *c);
 void controller_stop(struct controller *c);
 bool controller_idle(const struct controller *c);

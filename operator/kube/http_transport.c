@@ -66,7 +66,7 @@ static int start(struct kube_transport *base, struct kube_exchange *x,
     _cleanup_(mem_freep) struct transfer *f = mem_new(struct transfer);
     if (!url || !f)
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for a request to the API server");
-    static const struct http_header accept = {"Accept", "application/json"};
+    struct http_header accept = {"Accept", rq->accept ? rq->accept : "application/json"};
     struct http_request h = {
         .method = rq->method,
         .url = url,

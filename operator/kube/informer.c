@@ -12,6 +12,7 @@
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
 #define WAIT_MAX_MS    60000 /* the longest Retry-After that is believed */
+#define METADATA_LIST  "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 static void on_timer(struct kube_timer *t);
 
@@ -238,8 +239,11 @@ void kube_informer_list__(struct kube_informer *i)
     snprintf(limit, sizeof limit, "%u", i->page);
     struct kube_param params[] = {{"limit", limit}, {"continue", i->next_page}};
     _cleanup_(mem_freep) char *path = kube_informer_path__(i, params, 2);
-    struct kube_request rq = {
-        .method = "GET", .target = path, .timeout_ms = 60000, .max_reply = i->o.max_page};
+    struct kube_request rq = {.method = "GET",
+                              .target = path,
+                              .accept = i->o.metadata_only ? METADATA_LIST : NULL,
+                              .timeout_ms = 60000,
+                              .max_reply = i->o.max_page};
     struct kube_error error = {0};
     struct raia_error e = {0};
     if (!i->next_page) {

@@ -40,13 +40,14 @@ struct kube_informer_options {
     void (*on_sync)(void *arg, int64_t began); /* a full list, begun then, is in; may be NULL */
     void (*on_trouble)(void *arg, const struct kube_error *error); /* may be NULL */
     void *arg;                                                     /* handed to the three */
-    bool no_streaming; /* do not try sendInitialEvents */
-    unsigned page;     /* objects of one page; default 500 */
-    size_t max_page;   /* bytes of a page, which shrinks; default 64 MiB */
-    size_t max_event;  /* bytes of one event's line; default 4 MiB */
-    int watch_s;       /* life of a watch, up to twice that; default 300 */
-    int idle_ms;       /* default 150,000 */
-    uint64_t seed;     /* of the jitter */
+    bool no_streaming;  /* do not try sendInitialEvents */
+    bool metadata_only; /* ask for PartialObjectMetadata: secrets' contents do not come at all */
+    unsigned page;      /* objects of one page; default 500 */
+    size_t max_page;    /* bytes of a page, which shrinks; default 64 MiB */
+    size_t max_event;   /* bytes of one event's line; default 4 MiB */
+    int watch_s;        /* life of a watch, up to twice that; default 300 */
+    int idle_ms;        /* default 150,000 */
+    uint64_t seed;      /* of the jitter */
 };
 
 int kube_informer_new(struct kube_client *c, const struct kube_informer_options *options,

@@ -11,7 +11,8 @@
 #include "kube/informer_impl.h"
 
 /* A watch that ended sooner than that, and brought nothing, counts as a failure. */
-#define SHORT_NS (1 * CLOCK_NS_PER_S)
+#define SHORT_NS     (1 * CLOCK_NS_PER_S)
+#define METADATA_ONE "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 static int on_bookmark(struct kube_informer *i, const struct json *meta)
 {
@@ -143,8 +144,11 @@ void kube_informer_watch__(struct kube_informer *i)
     };
     _cleanup_(mem_freep) char *path =
         kube_informer_path__(i, params, sizeof params / sizeof *params);
-    struct kube_request rq = {
-        .method = "GET", .target = path, .timeout_ms = -1, .idle_timeout_ms = i->o.idle_ms};
+    struct kube_request rq = {.method = "GET",
+                              .target = path,
+                              .accept = i->o.metadata_only ? METADATA_ONE : NULL,
+                              .timeout_ms = -1,
+                              .idle_timeout_ms = i->o.idle_ms};
     struct kube_error error = {0};
     struct raia_error e = {0};
     i->opened = kube_client_now(i->client);
