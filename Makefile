@@ -7,6 +7,8 @@
 #                     of it (CHECK="long sim fuzz")
 #   make cluster-up   a real Kubernetes with two nodes on this machine, as root (NODES=N: more or fewer);
 #                     cluster-status, cluster-down, cluster-test: see docs/kubernetes-here.md
+#   make e2e-smoke    the whole path on that Kubernetes: image, charts, RayCluster, RayJob, scaling; as root
+#   make e2e          all tests on it (E2E="charts proxy": these)
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make install      honours PREFIX and DESTDIR
 
@@ -15,6 +17,7 @@ JOBS   ?= $(shell nproc)
 CMAKE  := cmake -G Ninja
 
 .PHONY: cluster-up cluster-down cluster-status cluster-test
+.PHONY: e2e-smoke e2e
 .PHONY: all build deps quickstart test check bench lint install clean
 
 all: build
@@ -48,6 +51,12 @@ cluster-up cluster-down cluster-status:
 
 cluster-test:
 	@e2e/cluster/test.sh
+
+e2e-smoke: build
+	@e2e/kube/smoke.sh
+
+e2e: build
+	@e2e/kube/run $(E2E)
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
