@@ -1,0 +1,221 @@
+/* What a RayCluster's pods are up to. */
+#include "core/raycluster_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/inject.h"
+#include "kube/wall_time.h"
+
+const char *rc_label__(const struct json *tree, const char *key)
+{
+    return json_str(json_get(json_get(json_get(tree, "metadata"), "labels"), key));
+}
+
+const char *rc_annotation__(const struct json *tree, const char *key)
+{
+    return json_str(json_get(json_get(json_get(tree, "metadata"), "annotations"), key));
+}
+
+static int by_name(const void *name, const void *object)
+{
+    return strcmp(name, ((const struct seen_object *)object)->meta->name);
+}
+
+const struct seen_object *rc_find__(const struct seen_list *l, const char *name)
+{
+    return l->n ? bsearch(name, l->at, l->n, sizeof *l->at, by_name) : NULL;
+}
+
+static bool is(const char *a, const char *b)
+{
+    return a && strcmp(a, b) == 0;
+}
+
+/* -- KubeRay's --------------------------------------------------------------------------------- */
+
+static const char *kuberay_in(const struct seen_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (is(rc_label__(l->at[i].tree, RAY_LABEL_CREATED_BY), POD_KUBERAY) &&
+            rc_label__(l->at[i].tree, RAY_LABEL_NODE_TYPE) &&
+            !rc_annotation__(l->at[i].tree, POD_ANNOTATION))
+            return l->at[i].meta->name;
+    return NULL;
+}
+
+const char *rc_kuberay_pod__(const struct seen *s)
+{
+    return kuberay_in(&s->of[SEEN_PODS]);
+}
+
+/* -- nodes ------------------------------------------------------------------------------------- */
+
+/* A node that is not there: it may be too new for us to know it, so it gets the same time. */
+static bool missing_lost(struct rc_pass *x, const char *node)
+{
+    struct rc_missing *m = HASH_GET_STR(x->memory->missing, node);
+    int64_t limit = x->self->base.config->node_lost_ns;
+
+    if (!m) {
+        m = mem_new(struct rc_missing);
+        if (!m || !(m->node = mem_strdup(node)) || HASH_PUT_STR(x->memory->missing, node, m) < 0) {
+            if (m)
+                mem_free(m->node);
+            mem_free(m);
+            rc_ok__(x, -RAIA_ERR_NOMEM);
+            return false;
+        }
+        m->since = x->s->now;
+    }
+    if (x->s->now - m->since >= limit)
+        return true;
+    plan_again(x->p, m->since + limit);
+    return false;
+}
+
+static void missing_found(struct rc_pass *x, const char *node)
+{
+    struct rc_missing *m = HASH_GET_STR(x->memory->missing, node);
+
+    if (!m)
+        return;
+    HASH_DEL(x->memory->missing, m);
+    mem_free(m->node);
+    mem_free(m);
+}
+
+/* Not Ready for as long as a node may be. */
+static bool node_lost(struct rc_pass *x, const char *name)
+{
+    const struct kube_object *o = x->s->nodes ? kube_store_get(x->s->nodes, NULL, name) : NULL;
+    _cleanup_(json_freep) struct json *tree = NULL;
+    int64_t since_ms;
+
+    if (!x->s->nodes)
+        return false;
+    if (!o)
+        return missing_lost(x, name);
+    missing_found(x, name);
+    if (!rc_ok__(x, kube_object_tree(o, &tree, x->e)))
+        return false;
+    const struct json *ready =
+        inject_find(json_get(json_get(tree, "status"), "conditions"), "type", "Ready");
+    const char *status = json_str(json_get(ready, "status"));
+    const char *since = json_str(json_get(ready, "lastTransitionTime"));
+    if (!status || strcmp(status, "True") == 0 || !since ||
+        kube_wall_time_read(since, &since_ms) < 0)
+        return false;
+    int64_t left = since_ms * CLOCK_NS_PER_MS + x->self->base.config->node_lost_ns - x->s->wall_ns;
+    if (left <= 0)
+        return true;
+    plan_again(x->p, x->s->now + left);
+    return false;
+}
+
+/* -- pods -------------------------------------------------------------------------------------- */
+
+/* The state of the Ray container: the template's first. */
+static const struct json *ray_container(const struct json *tree)
+{
+    const struct json *list = json_get(json_get(tree, "status"), "containerStatuses");
+    const char *name =
+        json_str(json_get(json_first(json_get(json_get(tree, "spec"), "containers")), "name"));
+
+    return name ? inject_find(list, "name", name) : json_first(list);
+}
+
+static enum rc_fate fate_of(struct rc_pass *x, const struct json *tree, const char *phase)
+{
+    const struct json *c = ray_container(tree), *state = json_get(c, "state");
+    const struct json *ended = json_get(state, "terminated");
+    const char *policy = json_str(json_get(json_get(tree, "spec"), "restartPolicy"));
+    int64_t restarts = 0, code = 0;
+
+    if (is(phase, "Failed") || is(phase, "Succeeded"))
+        return RC_ENDED;
+    if (json_is(ended, JSON_OBJECT)) {
+        json_int(json_get(ended, "exitCode"), &code);
+        if (is(policy, "Never") || (is(policy, "OnFailure") && code == 0))
+            return RC_ENDED;
+    }
+    json_int(json_get(c, "restartCount"), &restarts);
+    bool down = json_is(ended, JSON_OBJECT) ||
+                is(json_str(json_get(json_get(state, "waiting"), "reason")), "CrashLoopBackOff");
+    return down && restarts >= (int64_t)x->self->base.config->restarts_max ? RC_CRASHING : RC_FINE;
+}
+
+static int64_t index_of(const struct json *tree, const char *label)
+{
+    const char *text = rc_label__(tree, label);
+    int64_t v;
+
+    return text && str_to_i64(text, &v) == 0 && v >= 0 ? v : -1;
+}
+
+static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, struct rc_pod *pod)
+{
+    const struct json *tree = o->tree, *status = json_get(tree, "status");
+    const char *phase = json_str(json_get(status, "phase"));
+    const char *group = rc_label__(tree, RAY_LABEL_GROUP);
+    const char *node = json_str(json_get(json_get(tree, "spec"), "nodeName"));
+    const char *created = json_str(json_get(json_get(tree, "metadata"), "creationTimestamp"));
+    const char *hash = rc_annotation__(tree, RAY_ANNOTATION_HASH);
+    const struct json *ready = inject_find(json_get(status, "conditions"), "type", "Ready");
+
+    *pod = (struct rc_pod){.seen = o, .name = o->meta->name, .head = head};
+    pod->group = head ? &x->c->spec.head : group ? ray_cluster_group(&x->c->spec, group) : NULL;
+    if (!head && pod->group && pod->group->is_head)
+        pod->group = NULL;
+    pod->running = is(phase, "Running");
+    pod->ready = pod->running && is(json_str(json_get(ready, "status")), "True");
+    pod->going = o->meta->deleting;
+    pod->stale = x->c->spec.recreate && hash && strcmp(hash, x->hash) != 0;
+    if (!created || kube_wall_time_read(created, &pod->created_ms) < 0)
+        pod->created_ms = 0;
+    pod->replica = index_of(tree, RAY_LABEL_REPLICA_INDEX);
+    pod->host = index_of(tree, RAY_LABEL_HOST_INDEX);
+    pod->fate = o->meta->deleting ? RC_GOING : fate_of(x, tree, phase);
+    if (node && node[0] && node_lost(x, node))
+        pod->fate = RC_LOST;
+}
+
+void rc_see__(struct rc_pass *x)
+{
+    const struct seen_list *l = &x->s->of[SEEN_PODS];
+
+    x->pods = mem_calloc(l->n + 1, sizeof *x->pods);
+    if (!rc_ok__(x, x->pods ? 0 : -RAIA_ERR_NOMEM))
+        return;
+    for (size_t i = 0; i < l->n; i++) {
+        const char *type = rc_label__(l->at[i].tree, RAY_LABEL_NODE_TYPE);
+        if (is(type, "head") || is(type, "worker"))
+            see_pod(x, &l->at[i], type[0] == 'h', &x->pods[x->n_pods++]);
+    }
+}
+
+/* -- failures ---------------------------------------------------------------------------------- */
+
+void rc_see_failure__(struct rc_pass *x)
+{
+    const struct ray_cluster_spec *spec = &x->c->spec;
+    char prefix[POD_NAME_SIZE];
+    size_t best = 0;
+
+    if (!x->s->failure || !x->s->failed || !str_starts_with(x->s->failed, "Pod "))
+        return;
+    const char *name = x->s->failed + strlen("Pod ");
+    for (size_t i = 0; i <= spec->n_workers; i++) {
+        const struct ray_group *g = i < spec->n_workers ? &spec->workers[i] : &spec->head;
+        pod_prefix(x->c, g, prefix);
+        if (str_starts_with(name, prefix) && strlen(prefix) > best) {
+            best = strlen(prefix);
+            x->failed = g;
+        }
+    }
+    x->failed_create = !rc_find__(&x->s->of[SEEN_PODS], name);
+    if (x->s->failure->reason == KUBE_ALREADY_EXISTS)
+        x->memory->salt++; /* somebody else has that name: the next ones differ */
+}

@@ -1,0 +1,377 @@
+/* A RayCluster's status, as KubeRay computes it, and always as the pods are now. */
+#include "core/raycluster_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/blame.h"
+#include "api/conditions.h"
+#include "api/quantity.h"
+#include "base/clock.h"
+#include "core/inject.h"
+#include "kube/wall_time.h"
+
+#define REASON_NAME_TAKEN "NameTaken"
+
+/* -- conditions -------------------------------------------------------------------------------- */
+
+void rc_set__(struct rc_pass *x, const char *type, bool value, const char *reason,
+              const char *message)
+{
+    rc_ok__(x, conditions_set(x->conditions, type, value ? CONDITION_TRUE : CONDITION_FALSE, reason,
+                              message, x->s->meta->generation, x->s->wall_ns));
+}
+
+static bool says(const struct json *condition, const char *key, const char *text)
+{
+    const char *have = json_str(json_get(condition, key));
+
+    return have && strcmp(have, text) == 0;
+}
+
+void rc_accepted__(struct rc_pass *x, bool value, const char *reason, const char *message)
+{
+    const struct json *old =
+        conditions_get(json_get(json_get(x->s->tree, "status"), "conditions"), RAIA_COND_ACCEPTED);
+
+    if (!value && (!says(old, "reason", reason) || !says(old, "message", message)))
+        rc_ok__(x, plan_event(x->p, KUBE_WARNING,
+                              strcmp(reason, RAIA_REASON_INVALID) == 0 ? "InvalidRayClusterSpec"
+                                                                       : reason,
+                              "%s", message));
+    rc_set__(x, RAIA_COND_ACCEPTED, value, reason, message);
+}
+
+/* The reason that a container gives for not being ready; NULL: none. */
+static const char *waiting_reason(const struct json *pod, const char **ret_message)
+{
+    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+
+    for (size_t i = 0; i < 2; i++)
+        JSON_FOREACH(c, json_get(json_get(pod, "status"), lists[i]))
+        {
+            const struct json *state = json_get(c, "state");
+            const struct json *why = json_get(state, "waiting");
+            if (!why && !json_true(json_get(c, "ready")) && i == 1)
+                why = json_get(state, "terminated");
+            const char *reason = json_str(json_get(why, "reason"));
+            if (!reason || !reason[0] || strcmp(reason, "PodInitializing") == 0)
+                continue;
+            *ret_message = json_str(json_get(why, "message"));
+            return reason;
+        }
+    return NULL;
+}
+
+static const struct rc_pod *head_of(const struct rc_pass *x)
+{
+    const struct rc_pod *best = NULL;
+
+    for (size_t i = 0; i < x->n_pods; i++) {
+        const struct rc_pod *pod = &x->pods[i];
+        if (pod->head && (!best || (best->fate != RC_FINE && pod->fate == RC_FINE)))
+            best = pod;
+    }
+    return best;
+}
+
+static void head_condition(struct rc_pass *x, const struct rc_pod *head)
+{
+    const struct json *list =
+        json_get(json_get(head ? head->seen->tree : NULL, "status"), "conditions");
+    const struct json *ready = inject_find(list, "type", "Ready");
+    const struct json *placed = inject_find(list, "type", "PodScheduled");
+    const char *message = NULL, *reason;
+
+    if (!head) {
+        rc_set__(x, RAY_COND_HEAD_READY, false, RAY_REASON_HEAD_NOT_FOUND, "Head Pod not found");
+        return;
+    }
+    if (head->fate == RC_LOST) {
+        rc_set__(x, RAY_COND_HEAD_READY, false, "NodeLost", "the head pod's node is lost");
+        return;
+    }
+    if (head->ready) {
+        rc_set__(x, RAY_COND_HEAD_READY, true, RAY_REASON_HEAD_READY, "");
+        return;
+    }
+    reason = waiting_reason(head->seen->tree, &message);
+    if (!reason && says(placed, "status", "False")) {
+        reason = json_str(json_get(placed, "reason"));
+        message = json_str(json_get(placed, "message"));
+    }
+    if (!reason) {
+        reason = json_str(json_get(ready, "reason"));
+        message = json_str(json_get(ready, "message"));
+    }
+    rc_set__(x, RAY_COND_HEAD_READY, false, reason && reason[0] ? reason : RAY_REASON_UNKNOWN,
+             message ? message : "");
+}
+
+/* -- failures ---------------------------------------------------------------------------------- */
+
+/* Will the same request do as well a little later? */
+static bool passes(enum kube_reason reason)
+{
+    switch (reason) {
+    case KUBE_TRANSPORT:
+    case KUBE_CONFLICT:
+    case KUBE_TOO_MANY:
+    case KUBE_INTERNAL:
+    case KUBE_UNAVAILABLE:
+    case KUBE_TIMEOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Refused for what is in the template, not for want of room. */
+static bool is_rejection(const struct kube_error *why)
+{
+    return why->reason == KUBE_INVALID || why->reason == KUBE_BAD_REQUEST ||
+           (why->reason == KUBE_FORBIDDEN && !strstr(why->base.text, "exceeded quota"));
+}
+
+static void tell_rejection(struct rc_pass *x)
+{
+    char name[POD_NAME_SIZE];
+    struct pod_place at = {.name = name, .replica = -1};
+    _cleanup_(json_freep) struct json *pod = NULL;
+    struct api_report report = {0};
+
+    pod_name(x->c, x->failed, "0", 0, name);
+    int r = pod_build(&x->site, x->failed, &at, &pod, NULL);
+    if (r < 0 && r != -RAIA_ERR_INVALID) {
+        rc_ok__(x, r);
+        return;
+    }
+    blame_group(x->failed, pod, x->s->failure, &report);
+    rc_accepted__(x, false, RAIA_REASON_POD_REJECTED, report.text);
+}
+
+void rc_tell_failure__(struct rc_pass *x)
+{
+    const struct kube_error *why = x->s->failure;
+    char reason[64], event[64];
+
+    if (!why || why->reason == KUBE_OK || passes(why->reason)) {
+        if (!why)
+            conditions_remove(x->conditions, RAY_COND_REPLICA_FAILURE);
+        return;
+    }
+    if (!x->failed) {
+        if (why->reason == KUBE_ALREADY_EXISTS)
+            rc_accepted__(x, false, REASON_NAME_TAKEN, why->base.text);
+        return;
+    }
+    if (why->reason == KUBE_ALREADY_EXISTS)
+        return; /* the next name will do */
+    snprintf(reason, sizeof reason, "Failed%s%sPod", x->failed_create ? "Create" : "Delete",
+             x->failed->is_head ? "Head" : "Worker");
+    snprintf(event, sizeof event, "FailedTo%s", reason + strlen("Failed"));
+    const struct json *old =
+        conditions_get(json_get(x->c->status, "conditions"), RAY_COND_REPLICA_FAILURE);
+    if (!says(old, "reason", reason) || !says(old, "status", "True"))
+        rc_ok__(x, plan_event(x->p, KUBE_WARNING, event, "%s", why->base.text));
+    rc_set__(x, RAY_COND_REPLICA_FAILURE, true, reason, why->base.text);
+    if (x->failed_create && is_rejection(why))
+        tell_rejection(x);
+}
+
+/* -- counts ------------------------------------------------------------------------------------ */
+
+static int64_t total(const struct rc_pass *x, int64_t (*of)(const struct json *, const char *),
+                     const char *what)
+{
+    const struct ray_cluster_spec *spec = &x->c->spec;
+    int64_t sum = of(spec->head.pod_template, what), one;
+
+    for (size_t i = 0; i < spec->n_workers; i++)
+        if (__builtin_mul_overflow(of(spec->workers[i].pod_template, what),
+                                   spec->workers[i].desired, &one) ||
+            __builtin_add_overflow(sum, one, &sum))
+            return INT64_MAX;
+    return sum;
+}
+
+static void set_resources(struct rc_pass *x, struct json *status)
+{
+    char text[QUANTITY_SIZE];
+
+    rc_ok__(x, json_set_str(status, "desiredCPU",
+                            quantity_text(total(x, quantity_of_pod, "cpu"), false, text)));
+    rc_ok__(x, json_set_str(status, "desiredMemory",
+                            quantity_text(total(x, quantity_of_pod, "memory"), true, text)));
+    rc_ok__(x, json_set_str(status, "desiredGPU",
+                            quantity_text(total(x, quantity_of_pod_like, "gpu"), false, text)));
+    rc_ok__(x,
+            json_set_str(status, "desiredTPU",
+                         quantity_text(total(x, quantity_of_pod, "google.com/tpu"), false, text)));
+}
+
+static void set_counts(struct rc_pass *x, struct json *status)
+{
+    int64_t ready = 0, available = 0;
+
+    for (size_t i = 0; i < x->n_pods; i++) {
+        const struct rc_pod *pod = &x->pods[i];
+        if (pod->head || pod->fate == RC_LOST)
+            continue;
+        available += pod->running;
+        ready += pod->ready;
+    }
+    if (!RAYCLUSTER_PLANTED(RAYCLUSTER_PLANT_STALE_STATUS) ||
+        !json_get(status, "readyWorkerReplicas") || ready == x->c->spec.desired_workers) {
+        rc_ok__(x, json_set_int(status, "readyWorkerReplicas", ready));
+        rc_ok__(x, json_set_int(status, "availableWorkerReplicas", available));
+    }
+    rc_ok__(x, json_set_int(status, "desiredWorkerReplicas", x->c->spec.desired_workers));
+    rc_ok__(x, json_set_int(status, "minWorkerReplicas", x->c->spec.min_workers));
+    rc_ok__(x, json_set_int(status, "maxWorkerReplicas", x->c->spec.max_workers));
+}
+
+/* All that is wanted is there, and ready. */
+static bool all_ready(const struct rc_pass *x)
+{
+    size_t heads = 0, workers = 0;
+
+    for (size_t i = 0; i < x->n_pods; i++) {
+        if (!x->pods[i].ready || x->pods[i].fate != RC_FINE)
+            return false;
+        heads += x->pods[i].head;
+        workers += !x->pods[i].head;
+    }
+    return heads == 1 && (int64_t)workers == x->c->spec.desired_workers;
+}
+
+/* -- addresses --------------------------------------------------------------------------------- */
+
+static void set_endpoints(struct rc_pass *x, struct json *status, const struct seen_object *service)
+{
+    _cleanup_(json_freep) struct json *map = json_new_object();
+    int r = map ? 0 : -RAIA_ERR_NOMEM;
+
+    JSON_FOREACH(port, json_get(json_get(service->tree, "spec"), "ports"))
+    {
+        const char *name = json_str(json_get(port, "name"));
+        const struct json *target = json_get(port, "nodePort");
+        char text[32];
+        if (!target)
+            target = json_get(port, "targetPort");
+        if (!target)
+            target = json_get(port, "port");
+        if (r < 0 || !name || !name[0])
+            continue;
+        if (json_number_text(target, text, sizeof text) == 0)
+            r = json_set_str(map, name, text);
+        else if (json_str(target))
+            r = json_set_str(map, name, json_str(target));
+    }
+    rc_ok__(x, r == 0 ? json_set(status, "endpoints", STEAL(map)) : r);
+}
+
+static void set_head(struct rc_pass *x, struct json *status, const struct rc_pod *head)
+{
+    const struct seen_object *service = rc_find__(&x->s->of[SEEN_SERVICES], x->service);
+    _cleanup_(json_freep) struct json *h = json_new_object();
+    const char *pod_ip =
+        json_str(json_get(json_get(head ? head->seen->tree : NULL, "status"), "podIP"));
+    const char *ip =
+        json_str(json_get(json_get(service ? service->tree : NULL, "spec"), "clusterIP"));
+    int r = h ? 0 : -RAIA_ERR_NOMEM;
+
+    if (ip && strcmp(ip, "None") == 0)
+        ip = pod_ip;
+    const struct {
+        const char *key, *value;
+    } all[] = {{"podIP", pod_ip},
+               {"podName", head ? head->name : NULL},
+               {"serviceIP", ip},
+               {"serviceName", service ? x->service : NULL}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (r == 0 && all[i].value && all[i].value[0])
+            r = json_set_str(h, all[i].key, all[i].value);
+    if (service)
+        set_endpoints(x, status, service);
+    rc_ok__(x, r == 0 ? json_set(status, "head", STEAL(h)) : r);
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
+
+static void set_state(struct rc_pass *x, struct json *status, const char *state)
+{
+    char now[KUBE_WALL_TIME_SIZE];
+    const char *old = json_str(json_get(status, "state"));
+
+    if (!old || strcmp(old, state) != 0) {
+        struct json *times = inject_object(status, "stateTransitionTimes");
+        rc_ok__(x,
+                json_set_str(times, state, kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
+    }
+    rc_ok__(x, json_set_str(status, "state", state));
+    json_free(json_detach(status, "reason"));
+}
+
+static void set_provisioned(struct rc_pass *x, bool ready)
+{
+    bool suspending = conditions_true(x->conditions, RAY_COND_SUSPENDING) ||
+                      conditions_true(x->conditions, RAY_COND_SUSPENDED);
+
+    if (conditions_true(x->conditions, RAY_COND_PROVISIONED) || suspending)
+        return;
+    if (ready)
+        rc_set__(x, RAY_COND_PROVISIONED, true, RAY_REASON_ALL_READY,
+                 "All Ray Pods are ready for the first time");
+    else
+        rc_set__(x, RAY_COND_PROVISIONED, false, RAY_REASON_PROVISIONING,
+                 "RayCluster Pods are being provisioned for first time");
+}
+
+static struct json *old_status(struct rc_pass *x)
+{
+    const struct json *old = json_get(x->s->tree, "status");
+    struct json *status = json_is(old, JSON_OBJECT) ? json_copy(old) : json_new_object();
+
+    rc_ok__(x, status ? 0 : -RAIA_ERR_NOMEM);
+    return status;
+}
+
+/* Takes `status` over. */
+static void finish(struct rc_pass *x, struct json *status)
+{
+    char now[KUBE_WALL_TIME_SIZE];
+
+    rc_ok__(x, json_set_int(status, "observedGeneration", x->s->meta->generation));
+    rc_ok__(x, json_set_str(status, "lastUpdateTime",
+                            kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
+    rc_ok__(x, json_set(status, "conditions", STEAL(x->conditions)));
+    if (x->r < 0)
+        json_free(status);
+    else
+        rc_ok__(x, plan_status(x->p, status));
+}
+
+void rc_status_conditions__(struct rc_pass *x)
+{
+    finish(x, old_status(x));
+}
+
+void rc_status__(struct rc_pass *x)
+{
+    struct json *status = old_status(x);
+    const struct rc_pod *head = head_of(x);
+    bool ready = all_ready(x);
+
+    set_counts(x, status);
+    set_resources(x, status);
+    set_head(x, status, head);
+    head_condition(x, head);
+    set_provisioned(x, ready);
+    if (conditions_true(x->conditions, RAY_COND_SUSPENDED) && x->c->spec.suspend &&
+        (x->n_pods == 0 || RAYCLUSTER_PLANTED(RAYCLUSTER_PLANT_SUSPEND_EARLY)))
+        set_state(x, status, RAY_STATE_SUSPENDED);
+    else if (ready && !x->s->failure && !x->c->spec.suspend)
+        set_state(x, status, RAY_STATE_READY);
+    finish(x, status);
+}
