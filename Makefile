@@ -10,6 +10,7 @@
 #   make e2e-smoke    the whole path on that Kubernetes: image, charts, RayCluster, RayJob, scaling; as root
 #   make e2e          all tests on it (E2E="charts proxy": these)
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
+#   make bundle       what runs in pods, in any image: build/bundle/opt/raia (docs/design/pod.md)
 #   make install      honours PREFIX and DESTDIR
 
 PREFIX ?= /usr/local
@@ -18,7 +19,7 @@ CMAKE  := cmake -G Ninja
 
 .PHONY: cluster-up cluster-down cluster-status cluster-test
 .PHONY: e2e-smoke e2e
-.PHONY: all build deps quickstart test check bench lint install clean
+.PHONY: all build bundle deps quickstart test check bench lint install clean
 
 all: build
 
@@ -57,6 +58,9 @@ e2e-smoke: build
 
 e2e: build
 	@e2e/kube/run $(E2E)
+
+bundle: build
+	@e2e/bundle.sh build
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -6,7 +6,7 @@ packages=(
     libgrpc-dev protobuf-c-compiler libprotobuf-c-dev protobuf-compiler
     libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libmicrohttpd-dev libuv1-dev
     libsqlite3-dev uthash-dev liblz4-dev libxxhash-dev zlib1g-dev libzip-dev libcriterion-dev
-    clang-format-14 openssl procps curl
+    clang-format-14 openssl procps curl patchelf binutils
 )
 missing=()
 for p in "${packages[@]}"; do

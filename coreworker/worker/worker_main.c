@@ -32,6 +32,10 @@ int main(int argc, char **argv)
     int (*run)(void) = NULL;
     int status;
 
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("raia-worker %s\n", raia_version());
+        return 0;
+    }
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc || (strcmp(argv[i], "--library") && strcmp(argv[i], "--run"))) {
             fprintf(stderr, "usage: raia-worker --library FILE.so [--library FILE.so]... "
