@@ -123,11 +123,37 @@ static bool set_pem(struct http_transfer *t, CURLoption option, const char *pem)
     return !pem || curl_easy_setopt(t->easy, option, &blob) == CURLE_OK;
 }
 
+/*
+ * The CAs that everybody trusts: libcurl's own file, or, in an image that has none, the one that lies
+ * beside our libraries. NULL: libcurl's.
+ */
+static char *bundled_cas(void)
+{
+    char self[4096];
+    ssize_t n = access("/etc/ssl/certs/ca-certificates.crt", R_OK) == 0
+                    ? -1
+                    : readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return NULL;
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    char *path =
+        mem_printf("%.*s/../lib/ca-certificates.crt", slash ? (int)(slash - self) : 0, self);
+    if (path && access(path, R_OK) < 0) {
+        mem_free(path);
+        return NULL;
+    }
+    return path;
+}
+
 static bool set_tls(struct http_transfer *t, const struct http_request *rq)
 {
     bool ok = set_pem(t, CURLOPT_CAINFO_BLOB, rq->ca_pem) &&
               set_pem(t, CURLOPT_SSLCERT_BLOB, rq->cert_pem) &&
               set_pem(t, CURLOPT_SSLKEY_BLOB, rq->key_pem);
+    _cleanup_(mem_freep) char *cas = rq->ca_file || rq->ca_pem ? NULL : bundled_cas();
+    if (cas)
+        ok = ok && SET(CURLOPT_CAINFO, cas);
     if (rq->ca_file)
         ok = ok && SET(CURLOPT_CAINFO, rq->ca_file);
     if (rq->cert_file)

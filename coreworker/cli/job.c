@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cli/api.h"
 #include "cli/cluster.h"
 #include "cli/job_run.h"
@@ -15,6 +16,7 @@
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "http/http_client.h"
+#include "yaml/yaml_load.h"
 
 #define EXIT_INTERRUPTED 130
 
@@ -22,6 +24,9 @@ struct options {
     const char *cluster;       /* NULL: the newest */
     const char *submission_id; /* NULL: the cluster chooses */
     const char *runtime_env;   /* JSON text, or NULL */
+    const char *env_file;      /* the same as a YAML file, or NULL */
+    const char *numbers[3];    /* CPUs, GPUs, bytes of memory that the entrypoint takes, or NULL */
+    const char *resources;     /* JSON text: others that it takes, or NULL */
     const char *working_dir;   /* or NULL */
     const char *metadata;      /* JSON text, or NULL */
     bool no_wait, follow, json;
@@ -29,17 +34,45 @@ struct options {
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { CLUSTER, ID, ENV, DIR, META, NO_WAIT, FOLLOW, FORMAT };
-    static const struct option options[] = {{"cluster", required_argument, NULL, CLUSTER},
-                                            {"submission-id", required_argument, NULL, ID},
-                                            {"runtime-env-json", required_argument, NULL, ENV},
-                                            {"working-dir", required_argument, NULL, DIR},
-                                            {"metadata-json", required_argument, NULL, META},
-                                            {"no-wait", no_argument, NULL, NO_WAIT},
-                                            {"follow", no_argument, NULL, FOLLOW},
-                                            {"format", required_argument, NULL, FORMAT},
-                                            {NULL, 0, NULL, 0}};
-    for (int c; (c = getopt_long(argc, argv, "+f", options, NULL)) != -1;) {
+    enum {
+        CLUSTER,
+        ID,
+        ENV,
+        ENV_FILE,
+        DIR,
+        META,
+        CPUS,
+        GPUS,
+        MEMORY,
+        RESOURCES,
+        NO_WAIT,
+        FOLLOW,
+        FORMAT,
+        RAYS
+    };
+    static const struct option options[] = {
+        {"cluster", required_argument, NULL, CLUSTER},
+        {"address", required_argument, NULL, CLUSTER},
+        {"job-id", required_argument, NULL, ID},
+        {"runtime-env", required_argument, NULL, ENV_FILE},
+        {"entrypoint-num-cpus", required_argument, NULL, CPUS},
+        {"entrypoint-num-gpus", required_argument, NULL, GPUS},
+        {"entrypoint-memory", required_argument, NULL, MEMORY},
+        {"entrypoint-resources", required_argument, NULL, RESOURCES},
+        {"verify", required_argument, NULL, RAYS},
+        {"headers", required_argument, NULL, RAYS},
+        {"log-style", required_argument, NULL, RAYS},
+        {"log-color", required_argument, NULL, RAYS},
+        {"verbose", no_argument, NULL, RAYS},
+        {"submission-id", required_argument, NULL, ID},
+        {"runtime-env-json", required_argument, NULL, ENV},
+        {"working-dir", required_argument, NULL, DIR},
+        {"metadata-json", required_argument, NULL, META},
+        {"no-wait", no_argument, NULL, NO_WAIT},
+        {"follow", no_argument, NULL, FOLLOW},
+        {"format", required_argument, NULL, FORMAT},
+        {NULL, 0, NULL, 0}};
+    for (int c; (c = getopt_long(argc, argv, "+fv", options, NULL)) != -1;) {
         switch (c) {
         case CLUSTER:
             o->cluster = optarg;
@@ -49,6 +82,20 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case ENV:
             o->runtime_env = optarg;
+            break;
+        case ENV_FILE:
+            o->env_file = optarg;
+            break;
+        case CPUS:
+        case GPUS:
+        case MEMORY:
+            o->numbers[c - CPUS] = optarg;
+            break;
+        case RESOURCES:
+            o->resources = optarg;
+            break;
+        case RAYS: /* known, and of no meaning here */
+        case 'v':
             break;
         case DIR:
             o->working_dir = optarg;
@@ -89,13 +136,58 @@ static int parse_object(const char *flag, const char *text, struct json **ret, s
                : err_set(e, RAIA_ERR_INVALID, "%s: expected an object", flag);
 }
 
+/* --runtime-env: a file in YAML. */
+static int load_env(const char *path, struct json **ret, struct raia_error *e)
+{
+    struct yaml_docs *docs = NULL;
+    int r = yaml_load_file(path, NULL, &docs, e);
+    if (r < 0)
+        return err_wrap(e, "--runtime-env");
+    *ret = yaml_count(docs) ? yaml_take(docs, 0) : json_new_object();
+    yaml_free(docs);
+    if (*ret && json_is(*ret, JSON_OBJECT))
+        return 0;
+    return err_set(e, RAIA_ERR_INVALID, "--runtime-env '%s': expected an object", path);
+}
+
+/* What the entrypoint takes for itself. */
+static int put_needs(const struct options *o, struct json *b, struct raia_error *e)
+{
+    static const char *const names[] = {"entrypoint_num_cpus", "entrypoint_num_gpus",
+                                        "entrypoint_memory"};
+    static const char *const flags[] = {"num-cpus", "num-gpus", "memory"};
+    struct json *more = NULL;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof names / sizeof *names; i++) {
+        double v;
+        if (o->numbers[i] && (str_to_double(o->numbers[i], &v) < 0 || v < 0))
+            return err_set(e, RAIA_ERR_INVALID, "--entrypoint-%s '%s': expected a number", flags[i],
+                           o->numbers[i]);
+        if (o->numbers[i])
+            r = json_set_double(b, names[i], v);
+    }
+    if (r == 0 && o->resources) {
+        r = parse_object("--entrypoint-resources", o->resources, &more, e);
+        if (r < 0) {
+            json_free(more);
+            return r;
+        }
+        r = json_set(b, "entrypoint_resources", more);
+    }
+    return r < 0 ? err_set(e, RAIA_ERR_NOMEM, "the submission") : 0;
+}
+
 static int submission(const struct options *o, const char *entrypoint, struct json **ret_body,
                       struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *b = json_new_object();
     struct json *env = NULL, *meta = NULL;
     int r = b ? json_set_str(b, "entrypoint", entrypoint) : -RAIA_ERR_NOMEM;
-    if (r == 0 && (r = parse_object("--runtime-env-json", o->runtime_env, &env, e)) < 0) {
+    if (r == 0)
+        r = o->env_file && !o->runtime_env
+                ? load_env(o->env_file, &env, e)
+                : parse_object("--runtime-env-json", o->runtime_env, &env, e);
+    if (b && r < 0) {
         json_free(env);
         return r;
     }
@@ -118,6 +210,8 @@ static int submission(const struct options *o, const char *entrypoint, struct js
         r = json_set(b, "metadata", meta);
     if (r == 0 && o->submission_id)
         r = json_set_str(b, "submission_id", o->submission_id);
+    if (r == 0 && (r = put_needs(o, b, e)) < 0)
+        return r;
     if (r < 0)
         return err_set(e, RAIA_ERR_NOMEM, "the submission");
     *ret_body = STEAL(b);
@@ -250,14 +344,20 @@ const struct verb verb_job = {
     .run = run,
     .usage = "job submit [FLAG ...] [--] COMMAND [ARG ...] | status|logs|stop|delete ID | list",
     .summary = "submit jobs, and look after them",
-    .help = "submit runs COMMAND on the head, follows its log, and returns its exit status.\n\n"
-            "  --submission-id ID         chosen by you, unique\n"
-            "  --working-dir DIR          its contents (or a zip file's) are where it runs, on "
-            "every node\n"
-            "  --runtime-env-json JSON    {\"env_vars\": {...}, \"working_dir\": ...}\n"
-            "  --metadata-json JSON       kept with the job\n"
-            "  --no-wait                  print the id and return\n"
-            "  -f, --follow               (logs) as the log grows, until the job ends\n"
-            "  --cluster NAME             of this machine; the newest that runs otherwise\n"
-            "  --format FORMAT            table or json\n",
+    .help =
+        "submit runs COMMAND on the head, follows its log, and returns its exit status.\n\n"
+        "  --submission-id ID         chosen by you, unique\n"
+        "  --working-dir DIR          its contents (or a zip file's) are where it runs, on "
+        "every node\n"
+        "  --runtime-env-json JSON    {\"env_vars\": {...}, \"working_dir\": ...}\n"
+        "  --runtime-env FILE         the same, a file in YAML\n"
+        "  --entrypoint-num-cpus N, --entrypoint-num-gpus N, --entrypoint-memory BYTES,\n"
+        "  --entrypoint-resources JSON   what COMMAND takes for itself\n"
+        "  --metadata-json JSON       kept with the job\n"
+        "  --no-wait                  print the id and return\n"
+        "  -f, --follow               (logs) as the log grows, until the job ends\n"
+        "  --cluster NAME             of this machine; the newest that runs otherwise\n"
+        "  --address ADDRESS          of a cluster elsewhere: HOST:PORT of its API, or a URL; the\n"
+        "                             token comes from RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH\n"
+        "  --format FORMAT            table or json\n",
 };

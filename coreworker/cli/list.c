@@ -74,14 +74,16 @@ struct options {
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option options[] = {{"cluster", required_argument, NULL, 'c'},
-                                            {"format", required_argument, NULL, 'f'},
-                                            {"filter", required_argument, NULL, 'F'},
-                                            {"limit", required_argument, NULL, 'l'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"cluster", required_argument, NULL, 'c'}, {"address", required_argument, NULL, 'c'},
+        {"detail", no_argument, NULL, 'd'},        {"timeout", required_argument, NULL, 'd'},
+        {"format", required_argument, NULL, 'f'},  {"filter", required_argument, NULL, 'F'},
+        {"limit", required_argument, NULL, 'l'},   {NULL, 0, NULL, 0}};
     o->limit = 100;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         char *end = NULL;
+        if (c == 'd')
+            continue; /* Ray's */
         if (c == 'c')
             o->cluster = optarg;
         else if (c == 'f' && (!strcmp(optarg, "json") || !strcmp(optarg, "table")))
@@ -291,6 +293,7 @@ static int run_summary(int argc, char **argv)
 
 #define OPTIONS_HELP                                                                               \
     "  --cluster NAME      of this machine; the newest that runs otherwise\n"                      \
+    "  --address ADDRESS   of a cluster elsewhere: HOST:PORT of its API\n"                         \
     "  --format FORMAT     table (for people) or json (an array)\n"
 
 const struct verb verb_list = {

@@ -37,6 +37,7 @@ static int for_each(const char *dir, int (*fn)(void *arg, const char *name), voi
 
 struct search {
     const char *dir;  /* the cluster's */
+    const char *logs; /* folder of the node being looked at */
     const char *only; /* this node, or NULL */
     const char *node; /* the one being looked at */
     const char *file; /* looked for; NULL: list all */
@@ -47,7 +48,7 @@ struct search {
 static int one_file(void *arg, const char *name)
 {
     struct search *s = arg;
-    _cleanup_(mem_freep) char *path = mem_printf("%s/nodes/%s/logs/%s", s->dir, s->node, name);
+    _cleanup_(mem_freep) char *path = mem_printf("%s/%s", s->logs, name);
     struct stat st;
     if (!path || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
@@ -71,6 +72,7 @@ static int one_node(void *arg, const char *node)
     struct search *s = arg;
     _cleanup_(mem_freep) char *logs = mem_printf("%s/nodes/%s/logs", s->dir, node);
     s->node = node;
+    s->logs = logs;
     if (!logs || (s->only && strcmp(s->only, node)))
         return 0;
     return for_each(logs, one_file, s);
@@ -109,6 +111,12 @@ static int print(const char *path, bool follow)
     }
 }
 
+/* In a pod: this node's own. */
+static const char *pod_dir(void)
+{
+    return getenv("KUBERNETES_SERVICE_HOST") ? getenv("RAIA_SESSION_DIR") : NULL;
+}
+
 /* The folder of a cluster, running or not; NULL: the newest that runs. */
 static int cluster_dir(const char *name, char **ret_dir, struct raia_error *e)
 {
@@ -124,6 +132,7 @@ static int cluster_dir(const char *name, char **ret_dir, struct raia_error *e)
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"cluster", required_argument, NULL, 'c'},
+                                            {"address", required_argument, NULL, 'a'},
                                             {"node", required_argument, NULL, 'n'},
                                             {"follow", no_argument, NULL, 'f'},
                                             {NULL, 0, NULL, 0}};
@@ -138,7 +147,7 @@ static int run(int argc, char **argv)
             s.only = optarg;
         else if (o == 'f')
             follow = true;
-        else
+        else if (o != 'a') /* Ray's: the files are this machine's */
             return verb_usage(&verb_logs);
     }
     if (argc - optind > 1 || (follow && optind == argc))
@@ -146,12 +155,18 @@ static int run(int argc, char **argv)
     if (optind < argc)
         s.file = argv[optind];
     _cleanup_(mem_freep) char *dir = NULL;
-    if (cluster_dir(cluster, &dir, &e) < 0)
+    const char *pod = cluster ? NULL : pod_dir();
+    if (!pod && cluster_dir(cluster, &dir, &e) < 0)
         return verb_fail("logs", &e);
-    s.dir = dir;
-    _cleanup_(mem_freep) char *nodes = mem_printf("%s/nodes", dir);
+    s.dir = pod ? pod : dir;
+    _cleanup_(mem_freep) char *nodes = mem_printf("%s/%s", s.dir, pod ? "logs" : "nodes");
+    if (pod) {
+        const char *name = getenv("RAIA_NODE_NAME");
+        s.node = name ? name : "-";
+        s.logs = nodes;
+    }
     if (nodes)
-        (void)for_each(nodes, one_node, &s);
+        (void)for_each(nodes, pod ? one_file : one_node, &s);
     if (!s.file)
         return fflush(stdout) != 0;
     _cleanup_(mem_freep) char *path = STEAL(s.found);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/controller.h"
+#include "cli/ray.h"
 #include "cli/verb.h"
 
 #ifndef RAIA_VERSION
@@ -59,9 +60,19 @@ static int help(const char *name)
     return name && !v ? 2 : 0;
 }
 
+/* The name that this program was called by. */
+static bool called(const char *self, const char *name)
+{
+    const char *slash = self ? strrchr(self, '/') : NULL;
+    return self && !strcmp(slash ? slash + 1 : self, name);
+}
+
 int main(int argc, char **argv)
 {
+    int status;
     signal(SIGPIPE, SIG_DFL);
+    if (called(argv[0], "ray") && ray_run(argc, argv, &status))
+        return status;
     if (argc < 2) {
         print_verbs(stderr);
         return 2;

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "cli/remote.h"
 #include "crypto/crypto.h"
 #include "json/json.h"
 
@@ -232,8 +233,12 @@ int state_open(const char *name, struct state_cluster *ret_c, struct raia_error 
     _cleanup_(mem_freep) char *named = NULL;
     if (!name)
         name = getenv("RAIA_CLUSTER");
+    if (name && remote_is_address(name))
+        return remote_open(name, ret_c, e);
     if ((!name || !*name) && address && *address && strcmp(address, "auto"))
         name = named = name_in_address(address);
+    if ((!name || !*name) && remote_from_env())
+        return remote_open(remote_from_env(), ret_c, e);
     if (!name || !*name)
         return open_newest(ret_c, e);
     int r = state_dir(name, &dir, e);

@@ -40,8 +40,9 @@ pid_t state_holder(const char *path);
 /* Whether the cluster's keeper lives: it holds the lock on DIR/keeper.pid. */
 bool state_alive(const char *dir, int *ret_pid);
 
-/* The cluster of that name; NULL: the one that RAIA_CLUSTER or RAIA_ADDRESS names (a name, a folder,
- * "unix:SOCKET"), else the newest that runs. -NOT_FOUND says what to do. */
+/* The cluster of that name, or at that address (remote.h); NULL: the one that RAIA_CLUSTER or
+ * RAIA_ADDRESS names (a name, a folder, "unix:SOCKET"), or the one whose API the environment names,
+ * else the newest that runs. -NOT_FOUND says what to do. */
 int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e);
 
 /* Where a head can be reached. */

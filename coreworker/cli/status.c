@@ -109,13 +109,15 @@ static int show(const struct state_cluster *c, bool json, struct raia_error *e)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"cluster", required_argument, NULL, 'c'},
-                                            {"format", required_argument, NULL, 'f'},
-                                            {"all", no_argument, NULL, 'a'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"cluster", required_argument, NULL, 'c'}, {"address", required_argument, NULL, 'c'},
+        {"verbose", no_argument, NULL, 'v'},       {"format", required_argument, NULL, 'f'},
+        {"all", no_argument, NULL, 'a'},           {NULL, 0, NULL, 0}};
     const char *name = NULL;
     bool json = false, all = false;
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int o; (o = getopt_long(argc, argv, "v", options, NULL)) != -1;) {
+        if (o == 'v')
+            continue; /* Ray's */
         if (o == 'c')
             name = optarg;
         else if (o == 'f' && (!strcmp(optarg, "json") || !strcmp(optarg, "table")))
@@ -145,8 +147,11 @@ const struct verb verb_status = {
     .run = run,
     .usage = "status [NAME | --all] [--format json]",
     .summary = "the cluster at a glance",
-    .help = "Shows the nodes, resources and jobs of the cluster NAME (the newest that runs "
-            "otherwise).\n\n"
-            "  --all             only list the clusters of this machine\n"
-            "  --format FORMAT   table or json\n",
+    .help =
+        "Shows the nodes, resources and jobs of the cluster NAME (the newest that runs "
+        "otherwise).\n\n"
+        "  --address ADDRESS of a cluster elsewhere: HOST:PORT of its API; the token comes from\n"
+        "                    RAY_AUTH_TOKEN, or the file RAY_AUTH_TOKEN_PATH\n"
+        "  --all             only list the clusters of this machine\n"
+        "  --format FORMAT   table or json\n",
 };
