@@ -365,8 +365,8 @@ def job_spec():
         "entrypointNumCpus": NUMBER,
         "entrypointNumGpus": NUMBER,
         "entrypointResources": STRING,
-        "submissionMode": default(enum("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
-                                  "K8sJobMode"),
+        "submissionMode": default(
+            enum("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode", ""), "K8sJobMode"),
         "submitterPodTemplate": pod_template(),
         "submitterConfig": obj({"backoffLimit": {**INT, "minimum": 0}}),
         "rayClusterSpec": cluster_spec(),
@@ -528,7 +528,7 @@ def scalar(v):
         return "true" if v else "false"
     if isinstance(v, int):
         return str(v)
-    if re.fullmatch(r"[A-Za-z.][A-Za-z0-9_./-]*", v) and v.lower() not in (
+    if v and re.fullmatch(r"[A-Za-z.][A-Za-z0-9_./-]*", v) and v.lower() not in (
             "true", "false", "null", "yes", "no", "on", "off", "y", "n"):
         return v
     return "'" + v.replace("'", "''") + "'"

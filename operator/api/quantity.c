@@ -84,7 +84,7 @@ int quantity_parse(const char *text, int64_t *ret_milli)
     }
     if (digits == 0)
         return -RAIA_ERR_INVALID;
-    if ((*p == 'e' || *p == 'E') && p[1]) {
+    if ((*p == 'e' || *p == 'E') && p[1] && strcmp(p, "Ei") != 0) {
         r = exponent(p + 1, &exp);
         if (r < 0)
             return r;

@@ -150,27 +150,31 @@ static int read_strategy(const struct json *spec, struct ray_job *j, struct raia
 
 /* -- texts that hold a tree ------------------------------------------------------------------------ */
 
-/* Reads it as YAML (JSON is YAML); an empty text is none. Only memory is a failure here. */
+/* Reads it as YAML (JSON is YAML); a text without a value is none. Only memory is a failure here. */
 static int read_text(const char *text, const char *what, struct json **ret_tree, char *bad,
                      size_t size)
 {
+    _cleanup_(yaml_freep) struct yaml_docs *docs = NULL;
+    const struct json *tree;
     struct raia_error e = {0};
-    struct json *tree = NULL;
     int r;
 
-    if (!text || !text[strspn(text, " \t\r\n")])
+    if (!text)
         return 0;
-    r = yaml_load_one(text, strlen(text), what, NULL, &tree, &e);
+    r = yaml_load(text, strlen(text), what, NULL, &docs, &e);
     if (r == -RAIA_ERR_NOMEM)
         return r;
     if (r < 0) {
         snprintf(bad, size, "%s", e.text);
-    } else if (json_is(tree, JSON_OBJECT)) {
-        *ret_tree = STEAL(tree);
-    } else if (!json_is(tree, JSON_NULL)) {
-        snprintf(bad, size, "found %s", json_type_name(json_type(tree)));
+        return 0;
     }
-    json_free(tree);
+    tree = yaml_doc(docs, 0);
+    if (yaml_count(docs) > 1)
+        snprintf(bad, size, "found %zu documents", yaml_count(docs));
+    else if (json_is(tree, JSON_OBJECT))
+        *ret_tree = yaml_take(docs, 0);
+    else if (tree && !json_is(tree, JSON_NULL))
+        snprintf(bad, size, "found %s", json_type_name(json_type(tree)));
     return 0;
 }
 

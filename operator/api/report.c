@@ -10,12 +10,23 @@
 /* Room that is kept for "; and 4294967295 more". */
 #define TAIL 24
 
-/* Cuts a text so that no UTF-8 sequence is left half. */
+/* len, or less if a UTF-8 sequence would be left half at the end. */
 static size_t cut_utf8(const char *text, size_t len)
 {
-    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-        len--;
-    return len;
+    size_t lead = len;
+    unsigned char c;
+
+    while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+        lead--;
+    if (lead == 0)
+        return len;
+    c = (unsigned char)text[lead - 1];
+    return len - lead + 1 < (c >= 0xf0   ? 4u
+                             : c >= 0xe0 ? 3u
+                             : c >= 0xc0 ? 2u
+                                         : 1u)
+               ? lead - 1
+               : len;
 }
 
 static void add(struct api_report *r, const char *path, const char *fmt, va_list ap)
