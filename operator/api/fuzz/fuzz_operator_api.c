@@ -3,6 +3,7 @@
  * understood can be checked, hashed and blamed, and its counts stay in their bounds.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,9 @@ static void bounds(const struct ray_cluster_spec *s)
 
         if (g->desired < 0 || g->desired > INT32_MAX || g->hosts < 1)
             abort();
-        strcpy(why.causes[0].field, "spec.containers[0].env[1].value");
-        strcpy(why.causes[1].field, "metadata.labels[a]");
+        snprintf(why.causes[0].field, sizeof why.causes[0].field, "%s",
+                 "spec.containers[0].env[1].value");
+        snprintf(why.causes[1].field, sizeof why.causes[1].field, "%s", "metadata.labels[a]");
         blame_group(g, s->head.pod_template, &why, &bad);
     }
     if (ray_cluster_hash(s, hash) < 0 || strlen(hash) != RAY_HASH_SIZE - 1)
