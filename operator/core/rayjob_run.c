@@ -165,6 +165,8 @@ static bool is_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub)
 
     if (RAYJOB_PLANTED(RAYJOB_PLANT_RESUBMIT) || rayjob_status_ended(rayjob_get(x, "jobStatus")))
         return false;
+    if (sub->finished && sub->own && !sub->failed)
+        return false; /* it saw a good end before */
     if (m->found == RAYJOB_FOUND && start && m->start_ms > start + LOST_MS) {
         lost(x);
         return true;

@@ -142,8 +142,8 @@ void model_plan(struct model *w)
     for (size_t i = 0; i < MODEL_OBJECTS; i++) {
         struct model_object *o = &w->o[i];
         struct seen_object x = {&o->meta, o->tree};
-        const char *of = o->used ? json_str(json_at(o->tree, "metadata.labels[\"ray.io/cluster\"]"))
-                                 : NULL;
+        const char *of =
+            o->used ? json_str(json_at(o->tree, "metadata.labels[\"ray.io/cluster\"]")) : NULL;
 
         if (!o->used)
             continue;
@@ -211,6 +211,10 @@ static void create(struct model *w, const struct plan_action *a)
     struct model_object *o = find(w, kind, name);
     char uid[32];
 
+    if (kind == SEEN_CLUSTERS && strcmp(name, model_status(w, "rayClusterName")) != 0)
+        model_broken(w, "RayCluster %s is made before its name is written", name);
+    if (kind == SEEN_JOBS && !*model_status(w, "jobId"))
+        model_broken(w, "a Job is made before its id is written");
     if (o)
         return; /* it exists: it will be seen */
     o = place(w);
@@ -225,7 +229,7 @@ static void create(struct model *w, const struct plan_action *a)
     w->dirty = true;
 }
 
-static void delete(struct model *w, const struct plan_action *a)
+static void delete (struct model *w, const struct plan_action *a)
 {
     struct model_object *o;
 
@@ -259,8 +263,8 @@ static void begin_call(struct model *w, const struct plan_action *a)
         (void)snprintf(c->url, sizeof c->url, "%s", a->url);
         if (known)
             (void)snprintf(c->known, sizeof c->known, "%s", known + 13);
-        c->begins = w->now + prng_range(&w->prng, 1, prng_chance(&w->prng, 0.1) ? 4000 : 50) *
-                                 MODEL_MS;
+        c->begins =
+            w->now + prng_range(&w->prng, 1, prng_chance(&w->prng, 0.1) ? 4000 : 50) * MODEL_MS;
         c->waits = wait && !w->no_long_poll ? c->begins + strtol(wait + 8, NULL, 10) * MODEL_MS : 0;
         c->deadline = w->now + a->timeout_ms * MODEL_MS;
         c->no_answer = prng_chance(&w->prng, w->lose);
@@ -300,8 +304,12 @@ void model_apply(struct model *w, unsigned actions)
             delete (w, a);
         else if (a->kind == PLAN_CALL)
             begin_call(w, a);
-        else if (find(w, kind_of(a->resource), a->name ? a->name : json_str(json_at(a->object, "metadata.name"))))
-            merge(find(w, kind_of(a->resource), a->name ? a->name : json_str(json_at(a->object, "metadata.name")))->tree, a->object);
+        else if (find(w, kind_of(a->resource),
+                      a->name ? a->name : json_str(json_at(a->object, "metadata.name"))))
+            merge(find(w, kind_of(a->resource),
+                       a->name ? a->name : json_str(json_at(a->object, "metadata.name")))
+                      ->tree,
+                  a->object);
     }
     if (actions == 0 || actions == (unsigned)-1) {
         json_free(was);
@@ -417,8 +425,7 @@ struct model_call *model_find_call(struct model *w, const char *method, const ch
     return NULL;
 }
 
-void model_answer(struct model *w, const char *method, const char *part, int http,
-                  const char *body)
+void model_answer(struct model *w, const char *method, const char *part, int http, const char *body)
 {
     struct model_call *c = model_find_call(w, method, part);
     struct plan_answer a = {.http_status = http,

@@ -41,20 +41,20 @@ struct model_submitter {
 };
 
 struct model_object {
-    enum seen_kind kind;           /* what */
-    bool used;                     /* this place is taken */
-    struct json *tree;             /* all of it */
-    struct kube_object meta;       /* its texts are in the tree */
-    int64_t gone_at;               /* ns: deleted, and gone then; 0: not deleted */
-    int64_t ready_at;              /* ns: clusters: `ready` then */
-    bool head_up;                  /* clusters: the head answers */
-    int64_t head_back_at;          /* ns: a lost head is there again */
-    unsigned epoch;                /* clusters: of the head; its job table is empty at first */
-    bool head_was_lost;            /* clusters: ever, since a job ran there */
-    int64_t cut_until;             /* ns: clusters: the operator cannot reach it */
+    enum seen_kind kind;               /* what */
+    bool used;                         /* this place is taken */
+    struct json *tree;                 /* all of it */
+    struct kube_object meta;           /* its texts are in the tree */
+    int64_t gone_at;                   /* ns: deleted, and gone then; 0: not deleted */
+    int64_t ready_at;                  /* ns: clusters: `ready` then */
+    bool head_up;                      /* clusters: the head answers */
+    int64_t head_back_at;              /* ns: a lost head is there again */
+    unsigned epoch;                    /* clusters: of the head; its job table is empty at first */
+    bool head_was_lost;                /* clusters: ever, since a job ran there */
+    int64_t cut_until;                 /* ns: clusters: the operator cannot reach it */
     struct model_run runs[MODEL_RUNS]; /* clusters: executions ever */
-    size_t n_runs;                 /* how many */
-    struct model_submitter sub;    /* Jobs */
+    size_t n_runs;                     /* how many */
+    struct model_submitter sub;        /* Jobs */
 };
 
 struct model_call {
@@ -73,32 +73,32 @@ struct model_call {
 };
 
 struct model {
-    struct prng prng;             /* chance */
-    int64_t now;                  /* ns, monotonic */
-    struct operator_config config; /* of the reconciler */
-    struct reconciler *r;         /* tested */
-    void *memory;                 /* the reconciler's */
-    struct json *job;             /* the RayJob; NULL: gone */
-    struct kube_object job_meta;  /* its texts are in the tree */
+    struct prng prng;                     /* chance */
+    int64_t now;                          /* ns, monotonic */
+    struct operator_config config;        /* of the reconciler */
+    struct reconciler *r;                 /* tested */
+    void *memory;                         /* the reconciler's */
+    struct json *job;                     /* the RayJob; NULL: gone */
+    struct kube_object job_meta;          /* its texts are in the tree */
     struct model_object o[MODEL_OBJECTS]; /* what it owns */
     struct model_call calls[MODEL_CALLS]; /* under way */
-    struct plan *p;               /* made, not carried out */
-    struct kube_error failure;    /* for the next look */
-    const char *failed;           /* likewise; NULL: none */
-    bool dirty;                   /* something changed */
-    int64_t again;                /* ns: look again */
-    unsigned serial;              /* of uids */
-    unsigned looks, writes, restarts; /* how many */
-    double crash;                 /* chance that the operator dies in a plan */
-    double lose;                  /* chance that an answer is lost */
-    bool chaos;                   /* heads and submitters are lost, networks cut */
-    bool by_hand;                 /* no model acts: tests say what happens */
-    bool no_long_poll;            /* the heads are Ray's own */
-    double fail_rate;             /* chance that an entrypoint fails */
-    int64_t run_ms;               /* how long entrypoints run, at most */
-    unsigned suspends;            /* how often it was suspended */
-    char events[2048];            /* reasons, each with a space behind it */
-    char broken[512];             /* what does not hold; "" */
+    struct plan *p;                       /* made, not carried out */
+    struct kube_error failure;            /* for the next look */
+    const char *failed;                   /* likewise; NULL: none */
+    bool dirty;                           /* something changed */
+    int64_t again;                        /* ns: look again */
+    unsigned serial;                      /* of uids */
+    unsigned looks, writes, restarts;     /* how many */
+    double crash;                         /* chance that the operator dies in a plan */
+    double lose;                          /* chance that an answer is lost */
+    bool chaos;                           /* heads and submitters are lost, networks cut */
+    bool by_hand;                         /* no model acts: tests say what happens */
+    bool no_long_poll;                    /* the heads are Ray's own */
+    double fail_rate;                     /* chance that an entrypoint fails */
+    int64_t run_ms;                       /* how long entrypoints run, at most */
+    unsigned suspends;                    /* how often it was suspended */
+    char events[2048];                    /* reasons, each with a space behind it */
+    char broken[512];                     /* what does not hold; "" */
 };
 
 struct model *model_new(uint64_t seed, const char *spec);

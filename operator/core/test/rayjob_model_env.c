@@ -34,8 +34,8 @@ static bool ended(const struct model *w, const struct model_run *r)
 
 static const char *status_of(const struct model *w, const struct model_run *r)
 {
-    return r->stopped           ? "STOPPED"
-           : w->now >= r->end_at ? (r->fails ? "FAILED" : "SUCCEEDED")
+    return r->stopped                              ? "STOPPED"
+           : w->now >= r->end_at                   ? (r->fails ? "FAILED" : "SUCCEEDED")
            : unix_ms(w) < r->start_ms + PENDING_MS ? "PENDING"
                                                    : "RUNNING";
 }
@@ -164,8 +164,7 @@ static void lose_head(struct model *w, struct model_object *c)
 
     c->head_up = false;
     c->head_was_lost = true;
-    c->head_back_at =
-        sidecar ? CLOCK_NEVER : w->now + prng_range(&w->prng, 2000, 40000) * MODEL_MS;
+    c->head_back_at = sidecar ? CLOCK_NEVER : w->now + prng_range(&w->prng, 2000, 40000) * MODEL_MS;
     for (size_t i = 0; i < c->n_runs; i++) {
         if (c->runs[i].epoch == c->epoch && !ended(w, &c->runs[i]))
             c->runs[i].end_at = CLOCK_NEVER;
@@ -345,8 +344,8 @@ static void exit_job(struct model *w, struct model_object *o, int code)
         return;
     }
     model_set(o->tree, "status",
-              code == 0    ? "{\"conditions\":[{\"type\":\"Complete\",\"status\":\"True\",\"reason\":"
-                             "\"CompletionsReached\"}]}"
+              code == 0 ? "{\"conditions\":[{\"type\":\"Complete\",\"status\":\"True\",\"reason\":"
+                          "\"CompletionsReached\"}]}"
               : code == 75 ? "{\"conditions\":[{\"type\":\"Failed\",\"status\":\"True\",\"reason\":"
                              "\"BackoffLimitExceeded\"}]}"
                            : "{\"conditions\":[{\"type\":\"Failed\",\"status\":\"True\",\"reason\":"
@@ -404,9 +403,8 @@ static void step_sidecar(struct model *w, struct model_object *pod)
         cluster ? inject_find(json_at(cluster->tree, "spec.headGroupSpec.template.spec.containers"),
                               "name", RAYJOB_SUBMITTER)
                 : NULL;
-    const char *id =
-        json_str(json_get(inject_find(json_get(c, "env"), "name", "RAY_JOB_SUBMISSION_ID"),
-                          "value"));
+    const char *id = json_str(
+        json_get(inject_find(json_get(c, "env"), "name", "RAY_JOB_SUBMISSION_ID"), "value"));
     int code;
 
     if (!id || json_at(pod->tree, "status.containerStatuses"))
@@ -483,11 +481,14 @@ void model_check_status(struct model *w, const struct json *was, const struct js
     const char *name = text_of(was, "rayClusterName"), *status = text_of(now, "jobStatus");
     int64_t more = number_of(now, "failed") - number_of(was, "failed");
     struct model_object *c = cluster_named(w, name, strlen(name));
-    bool active = !strcmp(from, "Initializing") || !strcmp(from, "Running") ||
-                  !strcmp(from, "Waiting");
+    bool active =
+        !strcmp(from, "Initializing") || !strcmp(from, "Running") || !strcmp(from, "Waiting");
 
     if (w->by_hand)
         return;
+    if (getenv("RAYJOB_SIM_TRACE"))
+        (void)fprintf(stderr, "%8.1f %s/%s -> %s/%s %s %s\n", (double)w->now / 1e9, from,
+                      text_of(was, "jobStatus"), to, status, reason, text_of(now, "message"));
     if ((!strcmp(from, "Complete") || !strcmp(from, "Failed")) && strcmp(from, to) != 0)
         model_broken(w, "%s became %s", from, to);
     if (more && (more != 1 || !active || (strcmp(to, "Failed") && strcmp(to, "Retrying"))))

@@ -66,9 +66,8 @@ static void run(struct model *w, struct prng *p)
     for (int64_t t = 0; t < CALM_MS && !has_ended(w) && !*w->broken; t += 5000)
         model_run(w, 5000);
     if (!has_ended(w))
-        model_broken(w, "it did not end: %s, job %s, %s",
-                     model_status(w, "jobDeploymentStatus"), model_status(w, "jobStatus"),
-                     model_status(w, "message"));
+        model_broken(w, "it did not end: %s, job %s, %s", model_status(w, "jobDeploymentStatus"),
+                     model_status(w, "jobStatus"), model_status(w, "message"));
     model_run(w, 60000);
     if (shuts && model_object(w, SEEN_CLUSTERS))
         model_broken(w, "its cluster is still there");
@@ -85,7 +84,9 @@ static unsigned seeds(unsigned n, bool loud)
 {
     unsigned looks = 0, ends = 0, failures = 0, restarts = 0;
 
-    for (unsigned i = 0; i < n; i++) {
+    const char *only = getenv("RAYJOB_SIM_TRACE");
+
+    for (unsigned i = only ? (unsigned)atoi(only) : 0; i < n; i++) {
         struct model *w = world(i);
         struct prng p;
         bool broken;
