@@ -249,7 +249,7 @@ def cluster_options():
     assert groups["huge"]["replicas"] == 3 and groups["huge"]["maxReplicas"] == 3
     assert groups["smallGroup"]["maxReplicas"] == 5
     c = only(render("ray-cluster", {"worker": {"disabled": True}, "service": {"type": "None"}}), "RayCluster")
-    assert not c["spec"]["workerGroupSpecs"] and "serviceType" not in c["spec"]["headGroupSpec"]
+    assert "workerGroupSpecs" not in c["spec"] and "serviceType" not in c["spec"]["headGroupSpec"]
 
 
 def cluster_refuses_nonsense():

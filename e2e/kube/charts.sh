@@ -134,6 +134,22 @@ on_cluster() {
     say "uninstalled"
     uninstall_chart raia
     equal "what helm uninstall leaves" "" "$(of_release)"
+    say "charts/ray-cluster against the CRD"
+    clusters
+}
+
+# accepted ARGUMENTS...: the API server takes what charts/ray-cluster renders.
+accepted() {
+    helm template my "$tree/charts/ray-cluster" -n "$ns" --kube-version 1.35.4 "$@" >"$work/rendered" || fail "helm template ray-cluster $*"
+    k apply --server-side --dry-run=server --validate=strict -f "$work/rendered" >"$work/out" 2>&1 || { cat "$work/out" >&2; fail "the API server refuses charts/ray-cluster $*"; }
+    ! grep -i warning "$work/out" || fail "the API server warns of charts/ray-cluster $*"
+}
+clusters() {
+    need_crds
+    accepted
+    accepted --set worker.disabled=true
+    accepted --set additionalWorkerGroups.smallGroup.disabled=false,head.enableInTreeAutoscaling=true,head.autoscalerOptions.idleTimeoutSeconds=60
+    accepted --set gcsFaultTolerance.enabled=true,authOptions.mode=token,upgradeStrategy.type=Recreate,head.rayVersion=2.52.0
 }
 
 lints

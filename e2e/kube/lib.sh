@@ -76,6 +76,12 @@ need_namespace() {
 }
 k() { kubectl -n "$ns" "$@"; }
 
+# need_crds: those of this tree, whatever was there.
+need_crds() {
+    kubectl apply --server-side --force-conflicts -f "$tree/crds/" >/dev/null || fail "kubectl apply -f crds/"
+    kubectl wait --for=condition=Established crd/rayclusters.ray.io crd/rayjobs.ray.io --timeout=60s >/dev/null
+}
+
 # until_ok SECONDS COMMAND...: every 0.3 s, until it succeeds. For what kubectl wait cannot say.
 until_ok() {
     local end=$((SECONDS + $1))

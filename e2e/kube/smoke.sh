@@ -20,9 +20,8 @@ install_operator() {
     local more=()
     # Other operators may run on a cluster that is shared: this one keeps to its namespace then.
     [ -n "$own_cluster" ] || more=(--set singleNamespaceInstall=true)
-    # helm installs CRDs that are not there; there may be older ones.
-    kubectl apply --server-side --force-conflicts -f "$tree/charts/raia-operator/crds/" >/dev/null
-    kubectl wait --for=condition=Established crd/rayclusters.ray.io crd/rayjobs.ray.io --timeout=60s >/dev/null
+    # helm installs CRDs that are not there, and does not touch older ones.
+    [ -n "$own_cluster" ] || need_crds
     install_chart raia raia-operator --set image.tag=dev "${more[@]}" >"$work/notes"
     k rollout status deployment/raia-operator --timeout=120s >/dev/null || fail "the operator is not ready after 120 s"
     equal "restarts of the operator" 0 "$(field pods '.items[0].status.containerStatuses[0].restartCount')"

@@ -22,8 +22,8 @@ whole() {
     printf '%s\n' "$name"
 }
 
-# The image of each line "image: NAME", whatever quotes it has; what is not a name is left out.
-images_of() { sed -nE 's/^[[:space:]-]*image:[[:space:]]*["'\'']?([A-Za-z0-9][A-Za-z0-9._:/@-]*)["'\'']?[[:space:]]*(#.*)?$/\1/p' "$@" | sort -u; }
+# Every "image: NAME", whatever quotes it has.
+images_of() { grep -ohE '\bimage:[[:space:]]*["'\'']?[A-Za-z0-9][A-Za-z0-9._:/@-]*' "$@" | sed -E 's/^image:[[:space:]]*["'\'']?//' | sort -u; }
 
 [ $# -gt 0 ] || die "usage: standin.sh PATTERN... | --for FILE..."
 patterns=()
