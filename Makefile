@@ -11,6 +11,7 @@
 #   make e2e          all tests on it (E2E="charts proxy": these)
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make bundle       what runs in pods, in any image: build/bundle/opt/raia (docs/design/pod.md)
+#   make image        the image of Raia on the nodes of make cluster-up
 #   make install      honours PREFIX and DESTDIR
 
 PREFIX ?= /usr/local
@@ -19,7 +20,7 @@ CMAKE  := cmake -G Ninja
 
 .PHONY: cluster-up cluster-down cluster-status cluster-test
 .PHONY: e2e-smoke e2e
-.PHONY: all build bundle deps quickstart test check bench lint install clean
+.PHONY: all build bundle image deps quickstart test check bench lint install clean
 
 all: build
 
@@ -61,6 +62,9 @@ e2e: build
 
 bundle: build
 	@e2e/bundle.sh build
+
+image: build
+	@e2e/kube/image.sh $(RAIA_IMAGE)
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "raylet/raylet.h"
+#include "raylet/words.h"
 
 #define STOP_GRACE_MS 3000
 #define ENV_MAX       4096
@@ -131,15 +132,48 @@ static int working_dir(const struct raylet *r, const Raia__RuntimeEnv *env, cons
     return 0;
 }
 
+static void words_freep(char ***words)
+{
+    words_free(*words);
+}
+
+/* Through the shell, as Ray does; where an image has none, the program itself. */
+static int command(const char *entrypoint, char ***ret_words, size_t *ret_n, struct raia_error *e)
+{
+    static const char shell[] = "/bin/sh";
+    const char *const by_shell[] = {shell, "-c", entrypoint};
+    char **words = NULL;
+    int got = 0;
+
+    if (access(shell, X_OK) < 0) {
+        got = words_split(entrypoint, &words, e);
+    } else {
+        words = mem_calloc(4, sizeof *words);
+        for (size_t i = 0; words && got == 0 && i < 3; i++)
+            if (!(words[i] = mem_strdup(by_shell[i])))
+                got = -RAIA_ERR_NOMEM;
+        if (!words || got < 0)
+            got = err_set(e, RAIA_ERR_NOMEM, "start an entrypoint");
+    }
+    if (got < 0) {
+        words_free(words);
+        return got;
+    }
+    *ret_n = 0;
+    while (words[*ret_n])
+        ++*ret_n;
+    *ret_words = words;
+    return 0;
+}
+
 /* dir: where its package was unpacked, or NULL. The program is told the package, not the folder: its
  * workers may run on other nodes. */
 static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
                  const char *dir, struct raia_error *e)
 {
-    static char *const shell[] = {"/bin/sh", "-c"};
     const Raia__RuntimeEnv *env = m->runtime_env;
     Raia__Agent__Spawn spawn = RAIA__AGENT__SPAWN__INIT;
-    char *argv[] = {shell[0], shell[1], m->entrypoint};
+    _cleanup_(words_freep) char **words = NULL;
     size_t given = env ? env->n_env_vars : 0, n = given, max = given + 6;
     _cleanup_(mem_freep) Raia__EnvVar *var = mem_calloc(max, sizeof *var);
     _cleanup_(mem_freep) Raia__EnvVar **list = mem_calloc(max, sizeof *list);
@@ -174,8 +208,10 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
         var[n].value = (char *)ours[i][1];
     }
     spawn.id = p->id;
-    spawn.argv = argv;
-    spawn.n_argv = 3;
+    got = command(m->entrypoint, &words, &spawn.n_argv, e);
+    if (got < 0)
+        return got;
+    spawn.argv = words;
     spawn.env = list;
     spawn.n_env = n;
     spawn.cwd = (char *)dir;
