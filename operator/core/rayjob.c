@@ -84,8 +84,7 @@ static void initializing(struct rayjob_pass *x)
     if (!rayjob_cluster_ready(x))
         return;
     if (!*rayjob_get(x, "dashboardURL")) {
-        _cleanup_(mem_freep) char *address =
-            rayjob_address(x->config, x->job->ns, x->view->name, &x->view->spec);
+        _cleanup_(mem_freep) char *address = rayjob_address(x, x->view);
 
         if (!address) {
             check(x, -RAIA_ERR_NOMEM);

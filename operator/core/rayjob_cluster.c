@@ -11,6 +11,8 @@
 #include "core/inject.h"
 #include "core/rayjob_impl.h"
 #include "core/rayjob_object.h"
+#include "core/secret.h"
+#include "core/service.h"
 
 #define DASHBOARD_PORT 8265
 #define LAST_APPLIED   "kubectl.kubernetes.io/last-applied-configuration"
@@ -79,23 +81,20 @@ static int64_t port_of(const struct json *container)
     return json_int(json_get(port, "containerPort"), &n) == 0 && n > 0 ? n : DASHBOARD_PORT;
 }
 
-char *rayjob_address(const struct operator_config *config, const char *ns, const char *cluster,
-                     const struct ray_cluster_spec *spec)
+char *rayjob_address(const struct rayjob_pass *x, const struct ray_cluster *c)
 {
-    const char *named = json_str(json_at(spec->service, "metadata.name"));
-    long long port = (long long)port_of(spec->head.container);
+    char name[SERVICE_NAME_SIZE];
 
-    if (named && *named)
-        return mem_printf("%s.%s.svc.%s:%lld", named, ns, config->cluster_domain, port);
-    return mem_printf("%s-head-svc.%s.svc.%s:%lld", cluster, ns, config->cluster_domain, port);
+    service_head_name(c, name);
+    return mem_printf("%s.%s.svc.%s:%lld", name, x->job->ns, x->config->cluster_domain,
+                      (long long)port_of(c->spec.head.container));
 }
 
-const char *rayjob_token_secret(const struct operator_config *config, const char *cluster,
-                                const struct ray_cluster_spec *spec)
+const char *rayjob_token_secret(const struct rayjob_pass *x, const struct ray_cluster *c)
 {
-    if (spec->auth == RAY_AUTH_DISABLED || (spec->auth == RAY_AUTH_DEFAULT && !config->tokens))
-        return NULL;
-    return spec->auth_secret ? spec->auth_secret : cluster;
+    bool made;
+
+    return secret_token_name(c, x->config, &made);
 }
 
 /* -- what is made ----------------------------------------------------------------------------------- */
@@ -195,74 +194,22 @@ void rayjob_create_cluster(struct rayjob_pass *x)
 
 /* -- the service ------------------------------------------------------------------------------------- */
 
-static int add_port(struct json *ports, const char *name, int64_t number)
-{
-    struct json *port = json_new_object();
-    int r;
-
-    if ((r = json_set_str(port, "name", name)) < 0 ||
-        (r = json_set_int(port, "port", number)) < 0 ||
-        (r = json_set_int(port, "targetPort", number)) < 0 ||
-        (r = json_set_str(port, "protocol", "TCP")) < 0 ||
-        (r = json_set_str(port, "appProtocol", "tcp")) < 0) {
-        json_free(port);
-        return r;
-    }
-    return json_append(ports, port);
-}
-
-/* As the cluster's own: the container's ports, or KubeRay's; and metrics. */
-static int add_ports(struct json *spec, const struct json *container)
-{
-    static const struct {
-        const char *name;
-        int64_t number;
-    } usual[] = {{"client", 10001}, {"gcs-server", 6379}, {"dashboard", 8265}, {"serve", 8000}};
-    struct json *ports = inject_array(spec, "ports");
-    bool metrics = false;
-    int r = ports ? 0 : -RAIA_ERR_NOMEM;
-
-    JSON_FOREACH(it, json_get(container, "ports"))
-    {
-        const char *name = json_str(json_get(it, "name"));
-        char made[32];
-        int64_t number;
-
-        if (r < 0 || json_int(json_get(it, "containerPort"), &number) < 0)
-            continue;
-        (void)snprintf(made, sizeof made, "%lld-port", (long long)number);
-        metrics |= name && strcmp(name, "metrics") == 0;
-        r = add_port(ports, name ? name : made, number);
-    }
-    for (size_t i = 0;
-         r == 0 && !json_first(json_get(container, "ports")) && i < sizeof usual / sizeof usual[0];
-         i++)
-        r = add_port(ports, usual[i].name, usual[i].number);
-    return r < 0 || metrics ? r : add_port(ports, "metrics", 8080);
-}
-
+/* As the cluster's own, under the name of the RayJob. */
 static int make_service(const struct rayjob_pass *x, const char *name, struct json **ret_object)
 {
-    const struct ray_cluster_spec *cluster = &x->view->spec;
     char identifier[RAYJOB_ID_MAX];
-    _cleanup_(json_freep) struct json *o = NULL;
-    struct json *labels, *spec, *selector;
+    _cleanup_(json_freep) struct json *o = NULL, *like = NULL;
+    struct json *labels, *spec;
     int r = rayjob_object(x, "v1", "Service", name, &o, &labels);
 
-    if (r < 0)
+    if (r < 0 || (r = service_head(x->view, &like)) < 0)
         return r;
-    spec = inject_object(o, "spec");
-    selector = inject_object(spec, "selector");
+    spec = json_detach(like, "spec");
     (void)snprintf(identifier, sizeof identifier, "%s-head", x->job->name);
-    if ((r = json_set_str(labels, RAY_LABEL_NODE_TYPE, "head")) < 0 ||
+    if ((r = json_set(o, "spec", spec)) < 0 ||
+        (r = json_set_str(labels, RAY_LABEL_NODE_TYPE, "head")) < 0 ||
         (r = json_set_str(labels, RAY_LABEL_IDENTIFIER, identifier)) < 0 ||
-        (r = json_set_str(labels, RAY_LABEL_CLUSTER, x->view->name)) < 0 ||
-        (r = json_set_str(selector, RAY_LABEL_CLUSTER, x->view->name)) < 0 ||
-        (r = json_set_str(selector, RAY_LABEL_NODE_TYPE, "head")) < 0 ||
-        (r = json_set_bool(spec, "publishNotReadyAddresses", true)) < 0 ||
-        (r = cluster->service_type ? json_set_str(spec, "type", cluster->service_type)
-                                   : json_set_str(spec, "clusterIP", "None")) < 0 ||
-        (r = add_ports(spec, cluster->head.container)) < 0)
+        (r = json_set_str(labels, RAY_LABEL_CLUSTER, x->view->name)) < 0)
         return r;
     *ret_object = STEAL(o);
     return 0;

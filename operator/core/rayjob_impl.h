@@ -139,12 +139,10 @@ void rayjob_drop_strays(struct rayjob_pass *x);
 bool rayjob_cluster_ready(const struct rayjob_pass *x);
 /* The pod of the head is gone for good, as the cluster's status says. */
 bool rayjob_head_gone(const struct rayjob_pass *x);
-/* HOST:PORT of the job API of a cluster (the attempt's, or the one it will have). mem_free. */
-char *rayjob_address(const struct operator_config *config, const char *ns, const char *cluster,
-                     const struct ray_cluster_spec *spec);
+/* HOST:PORT of a cluster's job API. mem_free. */
+char *rayjob_address(const struct rayjob_pass *x, const struct ray_cluster *c);
 /* The secret with its token; NULL: it has none. */
-const char *rayjob_token_secret(const struct operator_config *config, const char *cluster,
-                                const struct ray_cluster_spec *spec);
+const char *rayjob_token_secret(const struct rayjob_pass *x, const struct ray_cluster *c);
 /* RAYJOB-head-svc, which follows the attempts. */
 void rayjob_service(struct rayjob_pass *x);
 

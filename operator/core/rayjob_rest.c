@@ -76,8 +76,7 @@ static void call(struct rayjob_pass *x, unsigned kind, const char *method, const
     _cleanup_(mem_freep) char *id = escape(kind == SUBMIT ? "" : rayjob_get(x, "jobId"));
     _cleanup_(mem_freep) char *url =
         id ? mem_printf("http://%s/api/jobs/%s%s", address, id, tail) : NULL;
-    const char *secret =
-        x->view ? rayjob_token_secret(x->config, x->view->name, &x->view->spec) : NULL;
+    const char *secret = x->view ? rayjob_token_secret(x, x->view) : NULL;
 
     if (x->r < 0)
         return;

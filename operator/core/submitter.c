@@ -208,9 +208,15 @@ static struct json *default_container(const struct ray_cluster_spec *spec)
 int rayjob_sidecar(const struct rayjob_pass *x, const char *cluster, struct json *template_node,
                    struct raia_error *e)
 {
-    const struct ray_cluster_spec *spec = &x->job->cluster;
-    struct json *c = default_container(spec), *list;
-    _cleanup_(mem_freep) char *full = rayjob_address(x->config, x->job->ns, cluster, spec);
+    struct ray_cluster future = {.ns = x->job->ns,
+                                 .name = cluster,
+                                 .uid = "",
+                                 .labels = x->job->labels,
+                                 .annotations = x->job->annotations,
+                                 .of_job = true,
+                                 .spec = x->job->cluster};
+    struct json *c = default_container(&future.spec), *list;
+    _cleanup_(mem_freep) char *full = rayjob_address(x, &future);
     const char *port = full ? strrchr(full, ':') : NULL;
     char local[64];
     int r;
@@ -222,7 +228,7 @@ int rayjob_sidecar(const struct rayjob_pass *x, const char *cluster, struct json
         return -RAIA_ERR_NOMEM;
     }
     if ((r = set_command(x, c, local)) < 0 ||
-        (r = equip(x, c, local, rayjob_token_secret(x->config, cluster, spec), e)) < 0) {
+        (r = equip(x, c, local, rayjob_token_secret(x, &future), e)) < 0) {
         json_free(c);
         return r;
     }
@@ -292,8 +298,7 @@ static int make_job(const struct rayjob_pass *x, struct json **ret_object, struc
         (r = json_set_str(notes, NOTE_OWN, own ? "true" : "false")) < 0 ||
         (r = json_set_int(spec, "backoffLimit", x->job->submitter_backoff_limit)) < 0 ||
         (r = inject_raia(pod, x->config, e)) < 0 ||
-        (r = equip(x, container, address,
-                   rayjob_token_secret(x->config, x->view->name, &x->view->spec), e)) < 0)
+        (r = equip(x, container, address, rayjob_token_secret(x, x->view), e)) < 0)
         return r;
     if (own && (r = set_command(x, container, address)) < 0)
         return r;
