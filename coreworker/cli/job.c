@@ -11,14 +11,13 @@
 #include "base/str.h"
 #include "cli/api.h"
 #include "cli/cluster.h"
+#include "cli/job_attach.h"
 #include "cli/job_run.h"
 #include "cli/shell.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "http/http_client.h"
 #include "yaml/yaml_load.h"
-
-#define EXIT_INTERRUPTED 130
 
 struct options {
     const char *cluster;       /* NULL: the newest */
@@ -29,7 +28,7 @@ struct options {
     const char *resources;     /* JSON text: others that it takes, or NULL */
     const char *working_dir;   /* or NULL */
     const char *metadata;      /* JSON text, or NULL */
-    bool no_wait, follow, json;
+    bool no_wait, follow, json, attach;
 };
 
 static int parse(int argc, char **argv, struct options *o)
@@ -48,6 +47,7 @@ static int parse(int argc, char **argv, struct options *o)
         NO_WAIT,
         FOLLOW,
         FORMAT,
+        ATTACH,
         RAYS
     };
     static const struct option options[] = {
@@ -70,6 +70,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"metadata-json", required_argument, NULL, META},
         {"no-wait", no_argument, NULL, NO_WAIT},
         {"follow", no_argument, NULL, FOLLOW},
+        {"attach", no_argument, NULL, ATTACH},
         {"format", required_argument, NULL, FORMAT},
         {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "+fv", options, NULL)) != -1;) {
@@ -105,6 +106,9 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case NO_WAIT:
             o->no_wait = true;
+            break;
+        case ATTACH:
+            o->attach = true;
             break;
         case 'f':
         case FOLLOW:
@@ -235,9 +239,23 @@ static int follow(const struct state_cluster *c, const char *id, struct raia_err
     int r = job_follow(c, id, 0, stdout, &res, e);
     if (r == -RAIA_ERR_CANCELED) {
         fprintf(stderr, "\ninterrupted; the job goes on: raia job logs --follow %s\n", id);
-        return EXIT_INTERRUPTED;
+        return JOB_EXIT_INTERRUPTED;
     }
     return r < 0 ? verb_fail("job", e) : end(&res);
+}
+
+static int attach(const struct state_cluster *c, struct json *body, const char *id,
+                  struct raia_error *e)
+{
+    struct job_result res = {0};
+    if (!id) {
+        err_set(e, RAIA_ERR_INVALID, "--attach needs --submission-id, by which the job is known");
+        return verb_fail("job", e);
+    }
+    int status = job_attach(c, body, id, &res, e);
+    if (e->code)
+        (void)verb_fail("job", e);
+    return *res.status && !e->code ? end(&res) : status;
 }
 
 static int submit(const struct state_cluster *c, const struct options *o, int n, char **words,
@@ -248,7 +266,11 @@ static int submit(const struct state_cluster *c, const struct options *o, int n,
     char id[JOB_ID_MAX];
     if (!entrypoint)
         err_set(e, RAIA_ERR_NOMEM, "the command line");
-    if (!entrypoint || submission(o, entrypoint, &body, e) < 0 || job_submit(c, body, id, e) < 0)
+    if (!entrypoint || submission(o, entrypoint, &body, e) < 0)
+        return verb_fail("job", e);
+    if (o->attach)
+        return attach(c, body, o->submission_id, e);
+    if (job_submit(c, body, id, e) < 0)
         return verb_fail("job", e);
     fprintf(stderr, "submitted as %s\n", id);
     if (o->no_wait)
@@ -355,6 +377,8 @@ const struct verb verb_job = {
         "  --entrypoint-resources JSON   what COMMAND takes for itself\n"
         "  --metadata-json JSON       kept with the job\n"
         "  --no-wait                  print the id and return\n"
+        "  --attach                   with --submission-id: wait for the head, submit unless the\n"
+        "                             job is there already, follow it; 75: the head went silent\n"
         "  -f, --follow               (logs) as the log grows, until the job ends\n"
         "  --cluster NAME             of this machine; the newest that runs otherwise\n"
         "  --address ADDRESS          of a cluster elsewhere: HOST:PORT of its API, or a URL; the\n"
