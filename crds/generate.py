@@ -15,7 +15,7 @@ SCHEMA_VERSION = "1"  # RAY_SCHEMA_VERSION in operator/api/names.h: raise both w
 
 STRING = {"type": "string"}
 BOOL = {"type": "boolean"}
-INT = {"type": "integer", "format": "int32"}
+INT = {"type": "integer", "format": "int32", "maximum": 2147483647}
 INT64 = {"type": "integer", "format": "int64"}
 NUMBER = {"type": "number"}
 TIME = {"type": "string", "format": "date-time"}

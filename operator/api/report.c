@@ -29,7 +29,8 @@ static size_t cut_utf8(const char *text, size_t len)
                : len;
 }
 
-static void add(struct api_report *r, const char *path, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void add(struct api_report *r, const char *path,
+                                                      const char *fmt, va_list ap)
 {
     char what[512];
     int n, room = (int)sizeof r->text - TAIL - (int)r->len;
