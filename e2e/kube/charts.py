@@ -87,12 +87,12 @@ def values_reach_the_operator():
         "affinity": {"nodeAffinity": {}}, "priorityClassName": "high", "replicas": 2, "labels": {"l": "1"},
         "annotations": {"n": "2"}, "env": [{"name": "E", "value": "v"}], "extraArgs": ["--x=y"],
         "kubeClient": {"qps": 50, "burst": 60}, "clusterDomain": "corp.local", "useKubernetesProxy": True,
-        "logLevel": "debug"})
+        "logLevel": "info,operator.kube=debug", "reconcileConcurrency": 7})
     d = only(o, "Deployment")
     pod, c = d["spec"]["template"]["spec"], container(o)
     assert c["image"] == "r.example/raia:x1" and c["imagePullPolicy"] == "Never"
     for arg in ("--raia-image=r.example/raia:x1", "--raia-pull-policy=Never", "--qps=50", "--burst=60",
-                "--cluster-domain=corp.local", "--use-kubernetes-proxy", "--log-level=debug", "--x=y"):
+                "--cluster-domain=corp.local", "--use-kubernetes-proxy=true", "--reconcile-concurrency=7", "--log-level=info,operator.kube=debug", "--x=y"):
         assert arg in c["args"], arg
     assert pod["imagePullSecrets"] == [{"name": "pull"}] and pod["nodeSelector"] == {"a": "b"}
     assert pod["tolerations"] == [{"operator": "Exists"}] and pod["affinity"] == {"nodeAffinity": {}}
@@ -112,7 +112,7 @@ def roles_are_narrow():
     for (group, resource), verbs in rules.items():
         assert "*" not in verbs | {group, resource}, (group, resource, verbs)
         assert not verbs & {"deletecollection", "escalate", "bind", "impersonate"}, (resource, verbs)
-    assert rules[("", "nodes")] == {"get", "list", "watch"}
+    assert rules[("", "nodes")] == {"list", "watch"}
     for resource in ("pods/exec", "pods/log", "services/proxy", "serviceaccounts", "configmaps", "namespaces"):
         assert ("", resource) not in rules, resource
     assert not [k for k in rules if k[0] == "rbac.authorization.k8s.io"]
@@ -175,7 +175,7 @@ def operator_refuses_nonsense():
                         ({"image": {"tags": "x"}}, "tags"), ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
                         ({"watchNamespace": "a"}, "watchNamespace"), ({"watchNamespace": ["A b"]}, "watchNamespace"),
                         ({"service": {"port": 0}}, "port"), ({"logLevel": "loud"}, "logLevel"),
-                        ({"kubeClient": {"qps": 0}}, "qps"), ({"resources": {"limit": {}}}, "limit"),
+                        ({"kubeClient": {"qps": -1}}, "qps"), ({"resources": {"limit": {}}}, "limit"),
                         ({"image": {"repository": ""}}, "repository"), ({"metrics": {"enabled": "yes"}}, "enabled")):
         refused("raia-operator", tree, words)
 

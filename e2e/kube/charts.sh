@@ -64,11 +64,15 @@ judged() {
 asked() {
     local v r
     for r in rayclusters.ray.io rayjobs.ray.io pods services secrets persistentvolumeclaims jobs.batch; do
-        for v in get list watch; do may "$2" "$1" $v $r; done
+        for v in list watch; do may "$2" "$1" $v $r; done
     done
-    for r in rayclusters.ray.io pods services secrets persistentvolumeclaims jobs.batch; do may "$2" "$1" create $r; done
-    for r in rayclusters.ray.io rayjobs.ray.io pods services persistentvolumeclaims jobs.batch; do may "$2" "$1" delete $r; done
-    for r in rayclusters.ray.io rayjobs.ray.io rayclusters.ray.io/status rayjobs.ray.io/status events; do may "$2" "$1" patch $r; done
+    for r in rayclusters.ray.io pods services secrets persistentvolumeclaims jobs.batch; do
+        for v in get create; do may "$2" "$1" $v $r; done
+    done
+    for r in rayclusters.ray.io rayjobs.ray.io pods jobs.batch; do may "$2" "$1" delete $r; done
+    for r in rayclusters.ray.io rayjobs.ray.io rayclusters.ray.io/status rayjobs.ray.io/status services secrets events; do
+        may "$2" "$1" patch $r
+    done
     for r in rayclusters.ray.io/finalizers rayjobs.ray.io/finalizers; do may "$2" "$1" update $r; done
     may "$2" "$1" create events
 }
@@ -84,6 +88,11 @@ never() {
     for r in configmaps serviceaccounts roles.rbac.authorization.k8s.io pods/log; do may no "$1" get $r; done
     for r in pods secrets rayclusters.ray.io; do may no "$1" deletecollection $r; done
     may no "$1" create rayjobs.ray.io
+    for r in services secrets persistentvolumeclaims; do may no "$1" delete $r; done
+    for r in pods persistentvolumeclaims jobs.batch; do may no "$1" patch $r; done
+    for r in rayclusters.ray.io rayjobs.ray.io pods services secrets persistentvolumeclaims jobs.batch rayclusters.ray.io/status; do
+        may no "$1" update $r
+    done
     may no "$1" impersonate users
     may no "$1" escalate clusterroles.rbac.authorization.k8s.io
     may no "$1" get services/proxy
@@ -126,8 +135,8 @@ on_cluster() {
 
     say "upgraded to one namespace"
     helm upgrade raia "$tree/charts/raia-operator" -n "$ns" --skip-crds --set replicas=0,singleNamespaceInstall=true \
-        --set reconcileConcurrency=4 >"$work/notes" 2>/dev/null || fail "helm upgrade"
-    grep -q 'ignored: reconcileConcurrency' "$work/notes" || fail "the notes do not name the value that is ignored"
+        --set operatorCommand=/manager >"$work/notes" 2>/dev/null || fail "helm upgrade"
+    grep -q 'ignored: operatorCommand' "$work/notes" || fail "the notes do not name the value that is ignored"
     { asked "$ns" yes; asked default no; asked '*' no; never "$ns"; shared; } >"$work/asked"
     judged "$work/asked" "an operator for one namespace"
 

@@ -67,11 +67,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What the operator does in a namespace that it watches. Each line is used; see docs/kubernetes.md. */}}
 {{- define "raia-operator.rules" -}}
 - apiGroups: [ray.io]
-  resources: [rayclusters, rayjobs]
-  verbs: [get, list, watch, patch, delete]
-- apiGroups: [ray.io]
-  resources: [rayclusters] # of RayJobs
-  verbs: [create]
+  resources: [rayjobs]
+  verbs: [list, watch, patch, delete]
+- apiGroups: [ray.io] # those of RayJobs are made, too
+  resources: [rayclusters]
+  verbs: [list, watch, get, create, patch, delete]
 - apiGroups: [ray.io]
   resources: [rayclusters/status, rayjobs/status]
   verbs: [patch]
@@ -80,19 +80,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [update]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, get, create, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [""] # volumes of GCS tables; kept or deleted as the RayCluster says
+  verbs: [list, watch, get, create, patch]
+- apiGroups: [""] # volumes of GCS tables
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, get, create]
 - apiGroups: [""] # tokens and certificates. Listed and watched as metadata; a token is read to call a head
   resources: [secrets]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, get, create, patch]
 - apiGroups: [batch] # submitters
   resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, get, create, delete]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
@@ -107,7 +107,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "raia-operator.clusterRules" -}}
 - apiGroups: [""]
   resources: [nodes]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   resourceNames: [rayclusters.ray.io, rayjobs.ray.io]
