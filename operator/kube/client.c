@@ -23,6 +23,8 @@ struct kube_client {
     size_t n_timers;                  /* attached */
     struct kube_timer hold;           /* no request is started before it fires */
     struct kube_timer soon;           /* fires at once: ended is not empty */
+    double tokens;                    /* requests that may be started now, under o.qps */
+    int64_t filled;                   /* when that was right */
     bool closing;                     /* refuses calls */
     struct kube_client_stats stats;   /* counters */
 };
@@ -51,6 +53,10 @@ int kube_client_new(struct kube_transport *t, const struct kube_client_options *
     c->o.max_waiting = c->o.max_waiting ? c->o.max_waiting : 20000;
     c->o.retries = c->o.retries ? c->o.retries : 5;
     c->o.max_reply = c->o.max_reply ? c->o.max_reply : (size_t)16 << 20;
+    c->o.burst = c->o.burst > 0 ? c->o.burst : c->o.qps;
+    c->o.burst = c->o.burst > 1 ? c->o.burst : 1;
+    c->tokens = c->o.burst;
+    c->filled = kube_client_now(c);
     list_init(&c->waiting);
     list_init(&c->running);
     list_init(&c->ended);
@@ -177,10 +183,25 @@ static int start(struct kube_client *c, struct kube_call *call, struct raia_erro
     return c->transport->ops->start(c->transport, &call->x, &rq, e);
 }
 
+/* May one more be started now; if not, the hold ends when it may. */
+static bool allowed(struct kube_client *c)
+{
+    int64_t now = kube_client_now(c);
+    if (c->o.qps <= 0)
+        return true;
+    c->tokens += (double)(now - c->filled) / 1e9 * c->o.qps;
+    c->tokens = c->tokens < c->o.burst ? c->tokens : c->o.burst;
+    c->filled = now;
+    if (c->tokens >= 1)
+        return true;
+    kube_timer_set(c, &c->hold, now + (int64_t)((1 - c->tokens) / c->o.qps * 1e9) + 1);
+    return false;
+}
+
 static void pump(struct kube_client *c)
 {
     while (c->stats.in_flight < c->o.max_in_flight && !list_empty(&c->waiting) &&
-           !timer_is_set(&c->hold.timer)) {
+           !timer_is_set(&c->hold.timer) && allowed(c)) {
         struct kube_call *call = LIST_FIRST(&c->waiting, struct kube_call, link);
         struct raia_error why = {0};
         int r = start(c, call, &why);
@@ -197,6 +218,7 @@ static void pump(struct kube_client *c)
             end_soon(call);
             continue;
         }
+        c->tokens -= c->o.qps > 0;
         c->stats.started++;
         c->stats.in_flight++;
         call->in_flight = true;

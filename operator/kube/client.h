@@ -46,6 +46,8 @@ struct kube_client_options {
     unsigned max_waiting;   /* calls that wait their turn; default 20,000 */
     unsigned retries;       /* of requests refused with Retry-After; default 5 */
     size_t max_reply;       /* bytes; default 16 MiB */
+    double qps;             /* requests started a second; 0: no limit */
+    double burst;           /* started at once after a rest; default qps */
 };
 
 int kube_client_new(struct kube_transport *t, const struct kube_client_options *options,

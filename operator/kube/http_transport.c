@@ -66,12 +66,13 @@ static int start(struct kube_transport *base, struct kube_exchange *x,
     _cleanup_(mem_freep) struct transfer *f = mem_new(struct transfer);
     if (!url || !f)
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for a request to the API server");
-    struct http_header accept = {"Accept", rq->accept ? rq->accept : "application/json"};
+    struct http_header headers[] = {{"Accept", rq->accept ? rq->accept : "application/json"},
+                                    {rq->header_name, rq->header_value}};
     struct http_request h = {
         .method = rq->method,
         .url = url,
-        .headers = &accept,
-        .n_headers = 1,
+        .headers = headers,
+        .n_headers = rq->header_name ? 2 : 1,
         .bearer = secrets.token,
         .body = rq->body,
         .body_len = rq->body_len,

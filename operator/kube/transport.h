@@ -27,6 +27,8 @@ struct kube_request {
     const char *target;       /* path and query, from '/' on */
     const char *content_type; /* of the body; default application/json */
     const char *accept;       /* of the reply; default application/json; must outlive start */
+    const char *header_name;  /* one more header; NULL: none */
+    const char *header_value; /* its value */
     const char *body;         /* NULL: none */
     size_t body_len;          /* bytes of it */
     int timeout_ms;           /* of the whole exchange; default 30,000; -1: none */

@@ -1,0 +1,52 @@
+/* raia-operator: turns RayCluster and RayJob objects into pods. See daemon/operator.h. */
+#define LOG_MODULE "operator"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "daemon/operator.h"
+
+#define HELP_MAX (64u << 10)
+
+static int print_help(void)
+{
+    struct buf b;
+    int r;
+
+    buf_init(&b, HELP_MAX);
+    r = settings_put_help(&operator_settings, &b);
+    if (r == 0)
+        printf("raia-operator: runs RayClusters and RayJobs on Kubernetes.\n\n"
+               "usage: raia-operator [FLAG ...]\n\n%.*s",
+               (int)b.size, (const char *)b.data);
+    buf_fini(&b);
+    return r == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct operator_settings s = {0};
+    struct raia_error e = {0};
+    bool help = false;
+    int r = settings_read(&operator_settings, &s, argc, argv, &help, &e);
+
+    if (r == 0 && !help)
+        r = log_configure(s.log_level, &e);
+    if (r < 0 || help) {
+        settings_fini(&operator_settings, &s);
+        if (r < 0)
+            fprintf(stderr, "raia-operator: %s (--help lists the flags)\n", e.text);
+        return r < 0 ? 2 : print_help();
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    r = operator_run(&s, &e);
+    if (r < 0)
+        log_error("failed", "error=%s", LOG_Q(e.text));
+    else
+        log_info("stopped");
+    settings_fini(&operator_settings, &s);
+    return r < 0 ? 1 : 0;
+}
