@@ -40,6 +40,10 @@ static void kill_one(struct world *c)
     unsigned alive = 0;
     struct node *n;
 
+    if (prng_chance(c->prng, 0.04)) {
+        gcs_crash(c->gcs);
+        return;
+    }
     if (prng_chance(c->prng, 0.9)) {
         /* Drivers seldom: much ends with them. */
         if (proc_alive(p) && (!proc_is_driver(p) || prng_chance(c->prng, 0.1)))
@@ -52,7 +56,7 @@ static void kill_one(struct world *c)
     if (!n || alive < 2 || c->n_nodes == NODES_MAX || prng_chance(c->prng, 0.7))
         return;
     node_kill(n);
-    node_new(c, (unsigned)prng_range(c->prng, 1, 4));
+    node_new(c, (unsigned)prng_range(c->prng, 1, 4), prng_chance(c->prng, 0.7) ? n : NULL);
 }
 
 static void cut_one(struct world *c)

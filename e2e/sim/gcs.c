@@ -1,192 +1,249 @@
-/* The control store of the simulation: membership, views, and where actors run. */
+/* The control store of the simulation: the real core, its storage, its process, the glue of
+ * gcs/service. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "sim/trunk.h"
+#include "sim/gcs_impl.h"
+#include "test/lazy.h"
 
-#define LEASE_NS (3000 * CLOCK_NS_PER_MS) /* unheard for so long: dead; nodes fence before that */
-#define TICK_NS  (100 * CLOCK_NS_PER_MS)
-
-struct member {
-    struct node *node;
-    struct trunk trunk;
-    bool alive;
-    int64_t heard;        /* ns */
-    struct gcs_word view; /* the last one */
-};
-
-struct actor_row {
-    struct gcs_word state; /* as it is published */
-    int32_t at;            /* member; -1: nowhere */
-    int restarts;          /* left */
-    bool killed;           /* never again */
-    int64_t retry;         /* PENDING, RESTARTING: place it then, ns */
-};
-
-struct gcs {
-    struct world *c;
-    struct sim_node *sn;
-    struct member members[NODES_MAX];
-    unsigned n;
-    struct actor_row actors[ACTORS_MAX];
-    unsigned n_actors;
-};
+#define DOWN_MAX_MS 300 /* a process that died is back after that, at the latest */
 
 struct sim_node *gcs_sim(const struct gcs *g)
 {
     return g->sn;
 }
 
-static void to_all(struct gcs *g, const struct gcs_word *w, const struct member *except)
+struct gcs_now gcs_time(const struct gcs *g)
+{
+    int64_t ms = world_now(g->c) / CLOCK_NS_PER_MS + 1000;
+
+    return (struct gcs_now){.mono_ms = ms, .unix_ms = ms + INT64_C(1700000000000)};
+}
+
+struct member *gcs_member(struct gcs *g, const uint8_t *id)
 {
     for (unsigned i = 0; i < g->n; i++)
-        if (&g->members[i] != except && g->members[i].alive)
-            trunk_send(&g->members[i].trunk, w);
+        if (!memcmp(node_id(g->members[i].node), id, 16))
+            return &g->members[i];
+    return NULL;
 }
 
-/* ---- actors */
+/* ---- requests */
 
-static void place(struct gcs *g, struct actor_row *a)
+struct asked {
+    struct gcs_waiter waiter; /* first */
+    struct gcs *g;
+    struct gcs_core *core; /* who is asked: it may die first */
+    struct member *m;
+    uint8_t id[16];
+    gcs_answer_fn fn;
+    bool good;
+    uint8_t *data;
+    size_t size;
+};
+
+/* Not from within the core. */
+static void answered(void *ctx)
 {
-    struct gcs_word w = {.type = WORD_ACTOR_CREATE};
-    unsigned first = (unsigned)prng_below(g->c->prng, g->n ? g->n : 1);
+    struct asked *a = ctx;
 
-    a->retry = world_now(g->c) + prng_range(g->c->prng, 20, 100) * CLOCK_NS_PER_MS;
-    for (unsigned i = 0; i < g->n; i++) {
-        struct member *m = &g->members[(first + i) % g->n];
+    if (a->core == a->g->core)
+        a->fn(a->g, a->m, a->id, a->good, a->data, a->size);
+}
 
-        if (!m->alive)
-            continue;
-        a->at = (int32_t)(m - g->members);
-        a->state.incarnation++;
-        w.incarnation = a->state.incarnation;
-        memcpy(w.actor, a->state.actor, 16);
-        trunk_send(&m->trunk, &w);
+static void on_answer(struct gcs_waiter *w, const struct raia_error *e, const void *data,
+                      size_t size)
+{
+    struct asked *a = (struct asked *)(void *)w;
+
+    a->good = !e;
+    a->size = size;
+    if (!a->g->core)
+        return; /* it died with it */
+    if (!e && size) {
+        a->data = world_alloc(a->g->c, size);
+        if (a->data)
+            memcpy(a->data, data, size);
+    }
+    sim_after(a->g->c->sim, a->g->sn, 0, answered, a, NULL);
+}
+
+void gcs_ask(struct gcs *g, struct member *m, const char *method, const ProtobufCMessage *q,
+             const uint8_t *id, gcs_answer_fn fn)
+{
+    struct asked *a = world_alloc(g->c, sizeof(*a)); /* few, and small */
+    size_t size = 0;
+    _cleanup_(mem_freep) uint8_t *data = pb_pack(q, &size);
+    unsigned i = 0;
+
+    if (!a || !data) {
+        sim_fail(g->c->sim, "out of memory");
         return;
     }
+    while (strcmp(raia__gcs__gcs__descriptor.methods[i].name, method) != 0)
+        i++;
+    a->waiter.done = on_answer;
+    a->g = g;
+    a->core = g->core;
+    a->m = m;
+    a->fn = fn;
+    if (id)
+        memcpy(a->id, id, 16);
+    gcs_core_call(g->core, gcs_time(g), i, data, size, &a->waiter);
 }
 
-/* The incarnation that was placed is no more. */
-static void ended(struct gcs *g, struct actor_row *a, bool counts)
+/* ---- what the core does */
+
+static int on_send(void *arg, const struct node_id *node, const void *data, size_t size)
 {
-    a->at = -1;
-    if (a->killed || (counts && a->restarts == 0)) {
-        a->state.state = ACTOR_DEAD;
-        to_all(g, &a->state, NULL);
+    struct gcs *g = arg;
+    struct member *m = gcs_member(g, node->bytes);
+    _cleanup_(pb_freep) Raia__Gcs__SessionDown *down =
+        pb_unpack(&raia__gcs__session_down__descriptor, data, size);
+
+    if (!m || !m->open || !down)
+        return -RAIA_ERR_NOT_FOUND;
+    return gcs_down(g, m, down);
+}
+
+static void reset(struct member *m)
+{
+    struct gcs_word w = {.type = WORD_RESET, .session = m->session};
+
+    m->open = false;
+    trunk_send(&m->trunk, &w);
+}
+
+static void on_disconnect(void *arg, const struct node_id *node)
+{
+    struct member *m = gcs_member(arg, node->bytes);
+
+    if (m && m->open)
+        reset(m);
+}
+
+static void on_core_broken(void *arg, const struct raia_error *e)
+{
+    sim_fail(((struct gcs *)arg)->c->sim, "the control store broke: %s", e->text);
+}
+
+/* ---- its process */
+
+struct loading {
+    struct storage_snapshot snap; /* first */
+    struct gcs *g;
+};
+
+static void on_row(struct storage_snapshot *snap, struct storage_bytes key,
+                   struct storage_bytes value, uint64_t revision)
+{
+    struct gcs *g = ((struct loading *)(void *)snap)->g;
+    struct raia_error e = {0};
+
+    (void)revision;
+    if (gcs_core_load(g->core, gcs_time(g), key, value, &e) < 0)
+        sim_fail(g->c->sim, "the control store does not load: %s", e.text);
+}
+
+static void on_rows(struct storage_snapshot *snap, int r, uint64_t revision,
+                    const struct raia_error *e)
+{
+    (void)snap, (void)revision, (void)e;
+    if (r < 0)
+        sim_fail(((struct loading *)(void *)snap)->g->c->sim, "the rows cannot be read");
+}
+
+static void begin(void *ctx)
+{
+    struct gcs *g = ctx;
+    struct gcs_config config = {.lease_ms = 1500, .grace_ms = 1500, .heartbeat_ms = 200};
+    struct loading loading = {.snap = {.row = on_row, .done = on_rows}, .g = g};
+    struct raia_error e = {0};
+
+    if (lazy_open(g->inner, &g->storage) < 0 ||
+        gcs_core_new(&config, g->storage, &g->fx, &g->core, &e) < 0) {
+        sim_fail(g->c->sim, "out of memory");
         return;
     }
-    if (counts)
-        a->restarts--;
-    a->retry = world_now(g->c) + prng_range(g->c->prng, 1, 50) * CLOCK_NS_PER_MS;
-    if (a->state.state == ACTOR_PENDING)
-        return;
-    a->state.state = ACTOR_RESTARTING;
-    to_all(g, &a->state, NULL);
+    storage_read(g->inner, &loading.snap);
+    storage_step(g->inner);
+    if (gcs_core_start(g->core, gcs_time(g), "c1", &e) < 0)
+        sim_fail(g->c->sim, "the control store does not start: %s", e.text);
+    for (unsigned i = 0; i < g->n; i++)
+        reset(&g->members[i]);
 }
 
-static void actor_event(struct gcs *g, struct member *m, const struct gcs_word *w)
+static void end(struct gcs *g)
 {
-    for (unsigned i = 0; i < g->n_actors; i++) {
-        struct actor_row *a = &g->actors[i];
+    struct gcs_core *core = STEAL(g->core);
 
-        if (memcmp(a->state.actor, w->actor, 16) || a->at != m - g->members ||
-            a->state.incarnation != w->incarnation)
-            continue;
-        if (w->state == ACTOR_ALIVE) {
-            a->state.state = ACTOR_ALIVE;
-            a->state.address = w->address;
-            to_all(g, &a->state, NULL);
-        } else {
-            ended(g, a, w->status == -RAIA_ERR_ACTOR_DIED && a->state.state == ACTOR_ALIVE);
-        }
-    }
-}
-
-void gcs_add_actor(struct gcs *g, const uint8_t actor[16], unsigned restarts)
-{
-    struct actor_row *a = &g->actors[g->n_actors++];
-
-    *a = (struct actor_row){.at = -1, .restarts = (int)restarts};
-    a->state.type = WORD_ACTOR_STATE;
-    a->state.state = ACTOR_PENDING;
-    memcpy(a->state.actor, actor, 16);
-}
-
-void gcs_kill_actors(struct gcs *g)
-{
-    for (unsigned i = 0; i < g->n_actors; i++) {
-        struct actor_row *a = &g->actors[i];
-        struct gcs_word w = {.type = WORD_ACTOR_KILL, .incarnation = a->state.incarnation};
-
-        a->killed = true;
-        memcpy(w.actor, a->state.actor, 16);
-        if (a->state.state == ACTOR_DEAD)
-            continue;
-        if (a->at < 0)
-            ended(g, a, false);
-        else if (a->state.state == ACTOR_ALIVE)
-            trunk_send(&g->members[a->at].trunk, &w);
-    }
-}
-
-static void actors_tick(struct gcs *g)
-{
-    int64_t now = world_now(g->c);
-
-    for (unsigned i = 0; i < g->n_actors; i++) {
-        struct actor_row *a = &g->actors[i];
-        struct gcs_word w = {.type = WORD_ACTOR_KILL, .incarnation = a->state.incarnation};
-
-        memcpy(w.actor, a->state.actor, 16);
-        if (g->c->plant == PLANT_STALE_INCARNATION && a->at >= 0 && a->state.state == ACTOR_ALIVE &&
-            now - g->members[a->at].heard > LEASE_NS / 8)
-            ended(g, a, false); /* it is only unheard, it may live */
-        if (a->at < 0 && a->state.state != ACTOR_DEAD && now >= a->retry)
-            place(g, a);
-        else if (a->at >= 0 && a->killed && a->state.state == ACTOR_ALIVE)
-            trunk_send(&g->members[a->at].trunk, &w);
-    }
-}
-
-/* ---- members */
-
-static void registered(struct gcs *g, struct member *m, const struct gcs_word *w)
-{
-    struct gcs_word alive;
-
-    m->view = *w;
-    alive = *w;
-    alive.type = WORD_ALIVE;
-    to_all(g, &alive, m);
-    for (unsigned i = 0; i < g->n; i++) {
-        alive = g->members[i].view;
-        alive.type = WORD_ALIVE;
-        if (&g->members[i] != m && g->members[i].alive && g->members[i].view.version)
-            trunk_send(&m->trunk, &alive);
-    }
+    storage_free(STEAL(g->storage));
+    gcs_core_free(core);
+    for (unsigned i = 0; i < g->n; i++)
+        g->members[i].open = false;
     for (unsigned i = 0; i < g->n_actors; i++)
-        trunk_send(&m->trunk, &g->actors[i].state);
+        g->actors[i].asked = 0;
+    g->asked = 0;
 }
+
+void gcs_crash(struct gcs *g)
+{
+    if (!g->core)
+        return;
+    end(g);
+    sim_after(g->c->sim, g->sn, prng_range(g->c->prng, 1, DOWN_MAX_MS) * CLOCK_NS_PER_MS, begin, g,
+              NULL);
+}
+
+static void flush(void *ctx)
+{
+    struct gcs *g = ctx;
+
+    if (g->storage)
+        lazy_flush(g->storage, prng_below(g->c->prng, 4));
+    sim_after(g->c->sim, g->sn, prng_range(g->c->prng, 500000, 6 * CLOCK_NS_PER_MS), flush, g,
+              NULL);
+}
+
+static void tick(void *ctx)
+{
+    struct gcs *g = ctx;
+
+    if (g->core) {
+        gcs_core_tick(g->core, gcs_time(g));
+        gcs_actors_tick(g);
+    }
+    sim_after(g->c->sim, g->sn, GCS_TICK_MS * CLOCK_NS_PER_MS, tick, g, NULL);
+}
+
+/* ---- from nodes */
 
 static struct member *member_of(struct gcs *g, struct node *n)
 {
-    struct member *m;
+    struct member *m = gcs_member(g, node_id(n));
 
-    for (unsigned i = 0; i < g->n; i++)
-        if (g->members[i].node == n)
-            return &g->members[i];
+    if (m)
+        return m;
     m = &g->members[g->n++];
-    *m = (struct member){.node = n, .alive = true, .heard = world_now(g->c)};
+    *m = (struct member){.node = n};
     trunk_init(&m->trunk, g->c, g->sn, node_sim(n));
     return m;
 }
 
-static void tell_state(struct gcs *g, struct member *m, const uint8_t actor[16])
+static void on_beaten(struct gcs *g, struct member *m, const uint8_t *id, bool good,
+                      const void *data, size_t size)
 {
-    for (unsigned i = 0; i < g->n_actors; i++)
-        if (!memcmp(g->actors[i].state.actor, actor, 16))
-            trunk_send(&m->trunk, &g->actors[i].state);
+    _cleanup_(pb_freep) Raia__Gcs__HeartbeatReply *reply =
+        good ? pb_unpack(&raia__gcs__heartbeat_reply__descriptor, data, size) : NULL;
+    struct gcs_word w = {.type = WORD_BEATEN};
+
+    (void)g, (void)id;
+    if (!reply)
+        return;
+    if (reply->unknown && m->session)
+        w.type = WORD_FENCE;
+    trunk_send(&m->trunk, &w);
 }
 
 static void on_message(void *ctx, struct sim_node *from, const void *data, size_t size)
@@ -194,80 +251,56 @@ static void on_message(void *ctx, struct sim_node *from, const void *data, size_
     struct gcs *g = ctx;
     struct member *m = member_of(g, sim_node_ctx(from));
     const struct trunk_word *w = data;
-    struct gcs_word beaten = {.type = WORD_BEATEN}, dead = {.type = WORD_DEAD};
+    Raia__Gcs__HeartbeatRequest beat = RAIA__GCS__HEARTBEAT_REQUEST__INIT;
 
     (void)size;
-    if (!trunk_receive(&m->trunk, w))
+    if (!trunk_receive(&m->trunk, w) || !g->core)
         return;
-    if (!m->alive) { /* it was taken for dead, and must not go on */
-        memcpy(dead.node, node_id(m->node), 16);
-        trunk_send(&m->trunk, &dead);
+    if (w->word.type != WORD_BEAT) {
+        gcs_up(g, m, &w->word);
         return;
     }
-    m->heard = world_now(g->c);
-    switch (w->word.type) {
-    case WORD_REGISTER:
-        registered(g, m, &w->word);
-        break;
-    case WORD_BEAT:
-        trunk_send(&m->trunk, &beaten);
-        break;
-    case WORD_VIEW:
-        m->view = w->word;
-        to_all(g, &w->word, m);
-        break;
-    case WORD_ACTOR_EVENT:
-        actor_event(g, m, &w->word);
-        break;
-    case WORD_ACTOR_STATE:
-        tell_state(g, m, w->word.actor);
-        break;
-    default:
-        break;
-    }
+    beat.node_id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t)node_id(m->node)};
+    if (m->open) /* else its registration may still be under way */
+        gcs_ask(g, m, "Heartbeat", &beat.base, NULL, on_beaten);
 }
 
 static void on_broken(void *ctx, struct sim_node *from)
 {
     struct gcs *g = ctx;
     struct member *m = member_of(g, sim_node_ctx(from));
+    struct node_id id;
 
-    if (m->alive)
-        trunk_broke(&m->trunk);
+    if (!node_alive(m->node))
+        return;
+    trunk_broke(&m->trunk);
+    if (!g->core || !m->open)
+        return;
+    memcpy(id.bytes, node_id(m->node), 16);
+    gcs_core_session_closed(g->core, &id);
+    reset(m);
 }
 
 static const struct sim_node_ops sim_ops = {.message = on_message, .broken = on_broken};
 
-static void tick(void *ctx)
-{
-    struct gcs *g = ctx;
-
-    for (unsigned i = 0; i < g->n; i++) {
-        struct member *m = &g->members[i];
-        struct gcs_word w = {.type = WORD_DEAD};
-
-        if (!m->alive || world_now(g->c) - m->heard <= LEASE_NS)
-            continue;
-        m->alive = false;
-        memcpy(w.node, node_id(m->node), 16);
-        to_all(g, &w, m);
-        for (unsigned k = 0; k < g->n_actors; k++)
-            if (g->actors[k].at == (int32_t)i)
-                ended(g, &g->actors[k], g->actors[k].state.state == ACTOR_ALIVE);
-    }
-    actors_tick(g);
-    sim_after(g->c->sim, g->sn, TICK_NS, tick, g, NULL);
-}
-
 struct gcs *gcs_new(struct world *c)
 {
     struct gcs *g = mem_new(struct gcs);
+    struct raia_error e;
 
     if (!g)
         return NULL;
     g->c = c;
+    g->fx = (struct gcs_effects){
+        .send = on_send, .disconnect = on_disconnect, .broken = on_core_broken, .arg = g};
     g->sn = sim_node_add(c->sim, "gcs", &sim_ops, g);
-    sim_after(c->sim, g->sn, TICK_NS, tick, g, NULL);
+    if (storage_open_memory(&g->inner, &e) < 0) {
+        sim_fail(c->sim, "out of memory");
+        return g;
+    }
+    begin(g);
+    flush(g);
+    tick(g);
     return g;
 }
 
@@ -275,23 +308,10 @@ void gcs_free(struct gcs *g)
 {
     if (!g)
         return;
+    if (g->core)
+        end(g);
+    storage_free(g->inner);
     for (unsigned i = 0; i < g->n; i++)
         trunk_fini(&g->members[i].trunk);
     mem_free(g);
-}
-
-bool gcs_idle(const struct gcs *g)
-{
-    for (unsigned i = 0; i < g->n_actors; i++)
-        if (g->actors[i].state.state != ACTOR_DEAD)
-            return false;
-    return true;
-}
-
-void gcs_show(const struct gcs *g)
-{
-    for (unsigned i = 0; i < g->n_actors; i++)
-        fprintf(stderr, "actor %u: state %u incarnation %llu at %d killed %d\n", i,
-                g->actors[i].state.state, (unsigned long long)g->actors[i].state.incarnation,
-                g->actors[i].at, g->actors[i].killed);
 }

@@ -130,8 +130,49 @@ static void report(void *ctx)
     w.version = n->version_sent = view.version;
     w.cpus = view.cpus;
     w.total = n->cpus;
-    memcpy(w.node, n->id, 16);
-    trunk_send(&n->trunk, &w);
+    node_say(n, &w);
+}
+
+void node_say(struct node *n, struct gcs_word *w)
+{
+    w->session = n->session;
+    memcpy(w->node, n->id, 16);
+    trunk_send(&n->trunk, w);
+}
+
+void node_hello(struct node *n)
+{
+    struct gcs_word w = {.type = WORD_HELLO, .total = n->cpus};
+    struct hop view = {0};
+    struct hosted *h;
+
+    n->session++;
+    LIST_FOREACH (h, &n->actors, link)
+        if (h->up)
+            hosted_tell(n, h, WORD_HOSTED, ACTOR_ALIVE, &h->address, 0);
+    node_put_view(n, &view);
+    w.version = n->version_sent = view.version;
+    w.cpus = view.cpus;
+    memcpy(w.replaces, n->replaces, 16);
+    node_say(n, &w);
+    for (unsigned i = 0; i < n->n_wanted; i++) {
+        w = (struct gcs_word){.type = WORD_ACTOR_STATE};
+        memcpy(w.actor, n->wanted[i], 16);
+        node_say(n, &w);
+    }
+}
+
+/* A process wants to hear of an actor: so does the node, from now on. */
+static void want(struct node *n, const struct gcs_word *asked)
+{
+    struct gcs_word w = *asked;
+    unsigned i = 0;
+
+    while (i < n->n_wanted && memcmp(n->wanted[i], w.actor, 16))
+        i++;
+    if (i == n->n_wanted && i < ACTORS_MAX)
+        memcpy(n->wanted[n->n_wanted++], w.actor, 16);
+    node_say(n, &w);
 }
 
 void node_settle(struct node *n)
@@ -165,8 +206,7 @@ static void beat(void *ctx)
         node_kill(n); /* nobody knows whether it is taken for dead: it is, then */
         return;
     }
-    memcpy(w.node, n->id, 16);
-    trunk_send(&n->trunk, &w);
+    node_say(n, &w);
     sim_after(n->c->sim, n->sn, NODE_BEAT_NS, beat, n, NULL);
 }
 
@@ -214,6 +254,8 @@ static void actor_said(struct session *s, const struct gcs_word *w)
     LIST_FOREACH (h, &s->n->actors, link)
         if (h->worker == s->worker && !memcmp(h->actor, w->actor, 16) &&
             h->incarnation == w->incarnation) {
+            h->up = w->state == ACTOR_ALIVE;
+            h->address = *proc_address(s->p);
             hosted_event(s->n, h, w->state, proc_address(s->p), w->status);
             return;
         }
@@ -235,7 +277,7 @@ void node_from_proc(void *proc, uint16_t type, uint32_t conn, uint64_t tag, cons
         channel_up(s, conn, data, size);
         break;
     case REC_GCS_REQUEST:
-        trunk_send(&n->trunk, data);
+        want(n, data);
         break;
     case REC_ACTOR_EVENT:
         actor_said(s, data);
@@ -249,18 +291,17 @@ void node_from_proc(void *proc, uint16_t type, uint32_t conn, uint64_t tag, cons
 
 /* ---- life */
 
-struct node *node_new(struct world *c, unsigned cpus)
+struct node *node_new(struct world *c, unsigned cpus, const struct node *replaces)
 {
     struct node *n = mem_new(struct node);
     struct sched_config config;
     struct res_set total = node_cpus(cpus * RES_UNIT);
-    struct gcs_word w = {.type = WORD_REGISTER, .version = 1, .cpus = cpus * RES_UNIT};
     char name[16];
 
     if (!n)
         return NULL;
     n->c = c;
-    n->cpus = w.total = w.cpus;
+    n->cpus = cpus * RES_UNIT;
     n->alive = true;
     n->tick_at = CLOCK_NEVER;
     n->next_conn = 1;
@@ -281,8 +322,9 @@ struct node *node_new(struct world *c, unsigned cpus)
         return n;
     }
     trunk_init(&n->trunk, c, n->sn, gcs_sim(c->gcs));
-    memcpy(w.node, n->id, 16);
-    trunk_send(&n->trunk, &w);
+    if (replaces)
+        memcpy(n->replaces, replaces->id, 16);
+    node_hello(n);
     sim_after(c->sim, n->sn, NODE_BEAT_NS, beat, n, NULL);
     node_settle(n);
     return n;

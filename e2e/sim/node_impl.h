@@ -50,7 +50,9 @@ struct hosted {
     uint64_t incarnation;
     uint64_t tag; /* of sched_take */
     uint64_t lease;
-    uint64_t worker; /* pool number; 0: not yet */
+    uint64_t worker;               /* pool number; 0: not yet */
+    bool up;                       /* it said that it runs */
+    struct record_address address; /* then: where */
 };
 
 struct node {
@@ -60,11 +62,15 @@ struct node {
     int64_t cpus; /* 1/10000 */
     struct sched *sched;
     bool alive;
-    int64_t tick_at;       /* when a tick is due, ns */
-    uint64_t version_sent; /* of the view */
-    bool report_due;       /* a timer to report runs */
-    int64_t heard;         /* of the control store, ns */
-    struct trunk trunk;    /* to it */
+    int64_t tick_at;                /* when a tick is due, ns */
+    uint64_t version_sent;          /* of the view */
+    bool report_due;                /* a timer to report runs */
+    int64_t heard;                  /* of the control store, ns */
+    struct trunk trunk;             /* to it */
+    uint32_t session;               /* with it: how many there were */
+    uint8_t replaces[16];           /* 0: none */
+    uint8_t wanted[ACTORS_MAX][16]; /* whose state its processes want to hear */
+    unsigned n_wanted;
     struct list sessions;
     struct list actors;
     uint64_t next_client;
@@ -117,6 +123,11 @@ struct session *session_by_client(struct node *n, uint64_t client);
 struct session *session_by_worker(struct node *n, uint64_t worker);
 struct res_set node_cpus(int64_t quantity);
 
+/* A word of the present session. */
+void node_say(struct node *n, struct gcs_word *w);
+/* A session with the control store begins: all that it must know. */
+void node_hello(struct node *n);
+
 /* node_links.c */
 extern const struct sim_node_ops node_sim_ops;
 void node_learn(struct node *n, const uint8_t id[16]);
@@ -127,6 +138,8 @@ extern const struct sched_ops node_sched_ops;
 struct session *session_new(struct node *n, uint64_t worker);
 /* What is available, and since when. */
 void node_put_view(struct node *n, struct hop *h);
+void hosted_tell(struct node *n, const struct hosted *h, enum gcs_word_type type, uint32_t state,
+                 const struct record_address *address, int status);
 void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
                   const struct record_address *address, int status);
 /* It is not here any more. */

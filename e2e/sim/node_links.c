@@ -139,6 +139,7 @@ static void on_broken(void *ctx, struct sim_node *from)
 
     if (from == gcs_sim(n->c->gcs)) {
         trunk_broke(&n->trunk);
+        node_hello(n);
         return;
     }
     p = node_peer(n, other->id);
@@ -153,8 +154,15 @@ const struct sim_node_ops node_sim_ops = {.message = on_message, .broken = on_br
 static void create_actor(struct node *n, const struct gcs_word *w)
 {
     struct res_set hold = node_cpus(w->cpus), place = node_cpus(w->cpus ? w->cpus : RES_UNIT);
-    struct hosted *h = mem_new(struct hosted);
+    struct hosted *h;
 
+    LIST_FOREACH (h, &n->actors, link)
+        if (!memcmp(h->actor, w->actor, 16) && h->incarnation == w->incarnation) {
+            if (h->up) /* asked for twice is once */
+                hosted_event(n, h, ACTOR_ALIVE, &h->address, 0);
+            return;
+        }
+    h = mem_new(struct hosted);
     if (!h) {
         sim_fail(n->c->sim, "out of memory");
         return;
@@ -188,7 +196,16 @@ void node_from_gcs(struct node *n, const struct gcs_word *w)
     struct session *s;
     struct peer *p;
 
+    if (w->type > WORD_SESSION && w->session != n->session)
+        return;
     switch (w->type) {
+    case WORD_FENCE:
+        node_kill(n);
+        return;
+    case WORD_RESET:
+        if (w->session == n->session)
+            node_hello(n);
+        break;
     case WORD_ALIVE:
     case WORD_VIEW:
         if (!memcmp(w->node, n->id, 16))
@@ -200,7 +217,7 @@ void node_from_gcs(struct node *n, const struct gcs_word *w)
         sched_node_view(n->sched, now, w->node, w->version, &total, &available);
         break;
     case WORD_DEAD:
-        if (!memcmp(w->node, n->id, 16)) {
+        if (!memcmp(w->node, n->id, 16)) { /* fenced, or to be */
             node_kill(n);
             return;
         }

@@ -59,17 +59,22 @@ static void on_failed(void *arg, uint64_t client, uint32_t number, int status, c
         session_send(s, REC_DEMAND_FAILED, 0, 0, &rec, sizeof rec);
 }
 
-void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
-                  const struct record_address *address, int status)
+void hosted_tell(struct node *n, const struct hosted *h, enum gcs_word_type type, uint32_t state,
+                 const struct record_address *address, int status)
 {
     struct gcs_word w = {
-        .type = WORD_ACTOR_EVENT, .incarnation = h->incarnation, .state = state, .status = status};
+        .type = type, .incarnation = h->incarnation, .state = state, .status = status};
 
-    memcpy(w.node, n->id, 16);
     memcpy(w.actor, h->actor, 16);
     if (address)
         w.address = *address;
-    trunk_send(&n->trunk, &w);
+    node_say(n, &w);
+}
+
+void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
+                  const struct record_address *address, int status)
+{
+    hosted_tell(n, h, WORD_ACTOR_EVENT, state, address, status);
 }
 
 void hosted_end(struct node *n, struct hosted *h, int status)

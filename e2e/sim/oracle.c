@@ -22,6 +22,7 @@ struct two {
 struct known_calls {
     struct two who; /* actor, caller */
     uint64_t incarnation, number;
+    const struct proc *where; /* the last one began there */
     HASH_HANDLE hh;
 };
 
@@ -139,7 +140,6 @@ void oracle_call_begins(struct world *c, const uint8_t actor[16], uint64_t incar
     struct known_calls *k;
     struct two who;
 
-    (void)where;
     memcpy(who.a, actor, 16);
     memcpy(who.b, t->worker, 16);
     k = HASH_GET(c->oracle->calls, who, &who);
@@ -156,6 +156,10 @@ void oracle_call_begins(struct world *c, const uint8_t actor[16], uint64_t incar
     if (incarnation == k->incarnation && number <= k->number)
         sim_fail(c->sim, "call %llu of a caller begins after call %llu", (unsigned long long)number,
                  (unsigned long long)k->number);
+    if (k->where && k->where != where && incarnation == k->incarnation)
+        sim_fail(c->sim, "calls begin in two processes of incarnation %llu",
+                 (unsigned long long)incarnation);
+    k->where = where;
     k->incarnation = incarnation;
     k->number = number;
 }

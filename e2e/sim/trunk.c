@@ -52,11 +52,12 @@ bool trunk_receive(struct trunk *t, const struct trunk_word *w)
 {
     struct trunk_item *i, *next;
 
-    LIST_FOREACH_SAFE (i, next, &t->sent, link)
-        if (i->sequence < w->acked) {
-            list_del(&i->link);
-            mem_free(i);
-        }
+    LIST_FOREACH_SAFE (i, next, &t->sent, link) {
+        if (i->sequence >= w->acked)
+            break;
+        list_del(&i->link);
+        mem_free(i);
+    }
     if (w->sequence == 0)
         return false;
     if (w->sequence == t->next_in) {

@@ -29,8 +29,9 @@ void *world_alloc(struct world *c, size_t size)
 const char *plant_name(enum plant p)
 {
     static const char *const names[PLANT_MAX] = {
-        "nothing",        "early free",    "lost borrow",  "double grant",     "leaked resource",
-        "reordered call", "duplicate run", "missed death", "stale incarnation"};
+        "nothing",           "early free",       "lost borrow",     "double grant",
+        "leaked resource",   "reordered call",   "duplicate run",   "missed death",
+        "stale incarnation", "same incarnation", "replaces ignored"};
 
     return names[p];
 }
@@ -47,7 +48,7 @@ static void make(struct world *c)
         sim_set_delay(c->sim, CLOCK_NS_PER_MS, 20 * CLOCK_NS_PER_MS);
     c->gcs = gcs_new(c);
     for (unsigned i = 0; i < nodes; i++)
-        node_new(c, (unsigned)prng_range(r, 1, 4));
+        node_new(c, (unsigned)prng_range(r, 1, 4), NULL);
     c->n_actors = (unsigned)prng_below(r, 4);
     for (unsigned i = 0; i < c->n_actors; i++) {
         prng_fill(r, c->actors[i], 16);

@@ -47,6 +47,8 @@ enum plant {
     PLANT_DUPLICATE_RUN,     /* a task arrives twice */
     PLANT_MISSED_DEATH,      /* the death of a worker is not told to its peers */
     PLANT_STALE_INCARNATION, /* an actor is placed anew though the old one may live */
+    PLANT_SAME_INCARNATION,  /* an incarnation that does not rise */
+    PLANT_NO_REPLACES,       /* a node that replaces a dead one: nobody hears of it */
     PLANT_MAX,
 };
 const char *plant_name(enum plant p);
@@ -99,7 +101,8 @@ void lanes_free(struct world *c);
 
 /* ---- node.c */
 
-struct node *node_new(struct world *c, unsigned cpus);
+/* replaces: a node that died, as its supervisor saw; NULL: none. */
+struct node *node_new(struct world *c, unsigned cpus, const struct node *replaces);
 void node_free(struct node *n);
 void node_kill(struct node *n);
 bool node_alive(const struct node *n);
@@ -157,23 +160,30 @@ void load_release(struct proc *p);
 /* ---- gcs.c */
 
 enum gcs_word_type {
-    WORD_REGISTER,     /* node -> gcs: node, view (total), */
-    WORD_BEAT,         /* node -> gcs */
+    WORD_BEAT,   /* node -> gcs */
+    WORD_BEATEN, /* gcs -> node: heard */
+    WORD_FENCE,  /* gcs -> node: it was taken for dead */
+    WORD_RESET,  /* gcs -> node: the session is lost: begin another one */
+    /* Of a session: those of an older one count no more. */
+    WORD_SESSION,
+    WORD_HOSTED,       /* node -> gcs, before HELLO: an actor that it hosts, as ACTOR_EVENT */
+    WORD_HELLO,        /* node -> gcs: a session begins: node, view, replaces */
     WORD_VIEW,         /* both ways: node, view */
     WORD_ALIVE,        /* gcs -> nodes: node, view */
     WORD_DEAD,         /* gcs -> nodes: node */
-    WORD_BEATEN,       /* gcs -> node: heard */
     WORD_ACTOR_CREATE, /* gcs -> node: actor, incarnation */
     WORD_ACTOR_EVENT,  /* node -> gcs: actor, incarnation, address, status */
-    WORD_ACTOR_STATE, /* process -> gcs: actor: tell me; gcs -> nodes: state, incarnation, address */
-    WORD_ACTOR_KILL,  /* gcs -> node: actor, incarnation */
+    WORD_ACTOR_STATE,  /* node -> gcs: actor: tell me; gcs -> nodes: state, incarnation, address */
+    WORD_ACTOR_KILL,   /* gcs -> node: actor, incarnation */
 };
 
 enum actor_word { ACTOR_PENDING, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD };
 
 struct gcs_word {
     enum gcs_word_type type;
+    uint32_t session; /* of the node: its sessions are counted */
     uint8_t node[16];
+    uint8_t replaces[16]; /* HELLO: the node whose supervisor started this one; 0: none */
     uint8_t actor[16];
     uint64_t incarnation;
     struct record_address address;
@@ -192,6 +202,8 @@ void gcs_show(const struct gcs *g);
 /* Actors are created, and in the end killed for good. */
 void gcs_add_actor(struct gcs *g, const uint8_t actor[16], unsigned restarts);
 void gcs_kill_actors(struct gcs *g);
+/* Its process dies, and starts again from what it had stored. */
+void gcs_crash(struct gcs *g);
 
 /* ---- fault.c */
 

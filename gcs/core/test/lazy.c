@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "storage/driver.h"
-#include "test/world.h"
+#include "test/lazy.h"
 
 struct lazy {
     struct storage base;      /* first */

@@ -14,18 +14,7 @@
 #include "core/core.h"
 #include "core/pb.h"
 #include "storage/storage.h"
-
-/* ---- a storage in front of another ---- */
-
-/* inner outlives it. */
-int lazy_open(struct storage *inner, struct storage **ret_s);
-/* Makes the n oldest waiting requests durable (SIZE_MAX: all); their callbacks run. */
-void lazy_flush(struct storage *s, size_t n);
-size_t lazy_waiting(const struct storage *s);
-/* Everything from now on fails with this code (positive). */
-void lazy_fail(struct storage *s, int code);
-
-/* ---- a core ---- */
+#include "test/lazy.h"
 
 struct sent {
     struct node_id node;          /* to whom */
