@@ -168,7 +168,11 @@ void model_plan(struct model *w)
     w->dirty = false;
     plan_free(w->p);
     w->p = plan_new();
-    if (w->r->plan(w->r, &s, &w->memory, w->p, &e) < 0)
+    mem_fail_nth(w->fail_nth);
+    int r = w->r->plan(w->r, &s, &w->memory, w->p, &e);
+    w->allocations = mem_fail_count();
+    mem_fail_nth(0);
+    if (r < 0)
         model_broken(w, "no plan: %s", e.text);
     w->failed = NULL;
     w->again = w->p->again;

@@ -96,6 +96,8 @@ struct model {
     bool no_long_poll;                    /* the heads are Ray's own */
     double fail_rate;                     /* chance that an entrypoint fails */
     int64_t run_ms;                       /* how long entrypoints run, at most */
+    uint64_t fail_nth;                    /* allocation of the next look that fails; 0: none */
+    uint64_t allocations;                 /* of the last look */
     unsigned suspends;                    /* how often it was suspended */
     char events[2048];                    /* reasons, each with a space behind it */
     char broken[512];                     /* what does not hold; "" */
