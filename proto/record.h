@@ -83,7 +83,7 @@ enum record_type {
     REC_CHANNEL_CREDIT = 23, /* down: tag = channel number; struct rec_credit: the other node's
                               * raylet has put that much into its process's ring */
     REC_PEER_CLOSED = 24,    /* down: struct rec_peer_closed; tag = the OPEN's tag if it failed */
-    REC_PEER_CLOSE = 25,     /* up: struct rec_peer_close: idle, give it back */
+    REC_PEER_CLOSE = 25,     /* up: struct rec_peer_close */
 
     /* leases, ring; see struct rec_demand */
     REC_CLASS = 30,         /* up: struct rec_class + resources: defines a scheduling class */
@@ -184,12 +184,19 @@ struct rec_peer_closed {
     uint32_t number; /* of the pair or channel; 0: the OPEN failed */
     int32_t status;  /* -RAIA_ERR_WORKER_CRASHED: the process is dead, for sure;
                       * -RAIA_ERR_NODE_DIED: its node is dead; -RAIA_ERR_UNAVAILABLE: the link broke,
-                      * the process may live; 0: it gave the idle pair back */
+                      * the process may live; 0: it ended it */
     struct record_address peer;
 };
 
+/* flags of struct rec_peer_close */
+#define REC_PEER_AGREED                                                                            \
+    1u /* both have agreed to give the pair back: it is free when both have said so, and nobody is \
+          told. Without it the pair ends now, and the other is told */
+
 struct rec_peer_close {
     uint32_t number;
+    uint32_t serial; /* of the pair (PeerPair); 0 for channels */
+    uint32_t flags;  /* REC_PEER_AGREED */
     uint32_t reserved;
 };
 

@@ -31,7 +31,7 @@ static int on_peer(struct session *s, const struct record_head *h, const void *d
     case REC_PEER_CLOSE:
         if (records_fixed(data, size, &close, sizeof close) < 0)
             return -RAIA_ERR_PROTOCOL;
-        return peers_close(s, close.number);
+        return peers_close(s, &close);
     default:
         return h->tag > UINT32_MAX ? -RAIA_ERR_PROTOCOL
                                    : peers_data(s, (uint32_t)h->tag, data, size);

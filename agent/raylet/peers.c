@@ -18,12 +18,6 @@
 #define CHANNEL_CREDIT (256u << 10) /* bytes under way on one channel, each way */
 #define CHANNELS_MAX   4096         /* of one process */
 
-/* One end of a pair. */
-struct peer_end {
-    struct session *other;
-    uint32_t there; /* the other's number for the pair */
-};
-
 /* This node's end of a channel. */
 struct channel {
     uint32_t number; /* the process's; hash key; unique in its life */
@@ -54,25 +48,11 @@ static void tell_closed(struct session *s, uint64_t tag, uint32_t number, int st
 
 /* ---- pairs */
 
-/* A free number, from 1. 0: none. */
-static uint32_t number_new(struct session *s)
-{
-    uint32_t n;
-    struct peer_end **new;
+static uint32_t next_serial = 1;
 
-    for (n = 1; n < s->npeers; n++)
-        if (!s->peers[n])
-            return n;
-    if (n >= RECORD_PAIRS_MAX)
-        return 0;
-    n = s->npeers ? s->npeers : 1;
-    new = mem_realloc(s->peers, 2 * n * sizeof *new);
-    if (!new)
-        return 0;
-    memset(new + s->npeers, 0, (2 * n - s->npeers) * sizeof *new);
-    s->peers = new;
-    s->npeers = 2 * n > RECORD_PAIRS_MAX ? RECORD_PAIRS_MAX : 2 * n;
-    return n;
+static struct session *session_of(struct pairs *p)
+{
+    return container_of(p, struct session, pairs);
 }
 
 static void send_pair(struct session *s, const struct session *other, uint32_t number, uint32_t bit,
@@ -90,6 +70,7 @@ static void send_pair(struct session *s, const struct session *other, uint32_t n
     m.peer = &address;
     m.tag = tag;
     m.peer_pid = other->pid;
+    m.serial = pairs_end(&s->pairs, number)->serial;
     session_send_pb(s, REC_PEER_PAIR, tag, &m.base, fds, pair < 0 ? 0 : 3);
 }
 
@@ -118,48 +99,41 @@ static int pair_make(void)
 static void open_pair(struct session *s, uint64_t tag, struct session *other,
                       const struct record_address *to)
 {
-    struct peer_end *a, *b;
-    uint32_t na, nb;
+    uint32_t there, here = pairs_find(&s->pairs, &other->pairs);
     int fd;
 
-    for (uint32_t i = 1; i < s->npeers; i++)
-        if (s->peers[i] && s->peers[i]->other == other) {
-            send_pair(s, other, i, s->peers[i]->there, 0, tag, -1); /* it has the descriptors */
-            return;
-        }
-    na = number_new(s);
-    nb = number_new(other);
-    a = mem_new(struct peer_end);
-    b = mem_new(struct peer_end);
-    fd = na && nb && a && b ? pair_make() : -RAIA_ERR_LIMIT;
+    if (here) {
+        there = pairs_end(&s->pairs, here)->there;
+        send_pair(s, other, here, there, 0, tag, -1); /* it has the descriptors */
+        return;
+    }
+    s->pairs.max = other->pairs.max = RECORD_PAIRS_MAX;
+    here = pairs_add(&s->pairs, &other->pairs, next_serial, &there);
+    fd = here ? pair_make() : -RAIA_ERR_LIMIT;
     if (fd < 0) {
-        mem_free(a);
-        mem_free(b);
+        if (here)
+            pairs_drop(&s->pairs, here);
         tell_closed(s, tag, 0, fd, to);
         return;
     }
-    *a = (struct peer_end){.other = other, .there = nb};
-    *b = (struct peer_end){.other = s, .there = na};
-    s->peers[na] = a;
-    other->peers[nb] = b;
-    send_pair(other, s, nb, na, 1, 0, fd);
-    send_pair(s, other, na, nb, 0, tag, fd);
+    if (++next_serial == 0)
+        next_serial = 1;
+    send_pair(other, s, there, here, 1, 0, fd);
+    send_pair(s, other, here, there, 0, tag, fd);
     close(fd);
 }
 
-/* Takes a pair apart; the other side is told. */
+/* Takes a pair apart; the other side is told, if it has not given it back. */
 static void pair_close(struct session *s, uint32_t number, int status)
 {
-    struct peer_end *a = s->peers[number];
-    struct session *other = a->other;
+    struct pair_end end = *pairs_end(&s->pairs, number);
+    bool given = pairs_end(end.other, end.there)->given;
     struct record_address me;
 
     raylet_address(s->r, s->id.bytes, &me);
-    s->peers[number] = NULL;
-    mem_free(other->peers[a->there]);
-    other->peers[a->there] = NULL;
-    tell_closed(other, 0, a->there, status, &me);
-    mem_free(a);
+    pairs_drop(&s->pairs, number);
+    if (!given)
+        tell_closed(session_of(end.other), 0, end.there, status, &me);
 }
 
 /* ---- channels */
@@ -291,13 +265,16 @@ int peers_open(struct session *s, uint64_t tag, const struct record_address *to)
     return 0;
 }
 
-int peers_close(struct session *s, uint32_t number)
+int peers_close(struct session *s, const struct rec_peer_close *rec)
 {
+    const struct pair_end *end = pairs_end(&s->pairs, rec->number);
     struct channel *c;
 
-    if (number < s->npeers && s->peers[number])
-        pair_close(s, number, 0);
-    else if ((c = HASH_GET(s->channels, number, &number)))
+    if (rec->flags & REC_PEER_AGREED)
+        pairs_give(&s->pairs, rec->number, rec->serial);
+    else if (end && end->serial == rec->serial)
+        pair_close(s, rec->number, 0);
+    else if (!rec->serial && (c = HASH_GET(s->channels, number, &rec->number)))
         channel_close(c, 0);
     return 0; /* else the peer has closed it meanwhile */
 }
@@ -330,8 +307,8 @@ void peers_gone(struct session *s, int status)
 {
     struct channel *c, *next;
 
-    for (uint32_t i = 1; i < s->npeers; i++)
-        if (s->peers[i])
+    for (uint32_t i = 1; i < s->pairs.room; i++)
+        if (pairs_end(&s->pairs, i))
             pair_close(s, i, status);
     HASH_FOREACH (s->channels, c, next)
         channel_close(c, status);

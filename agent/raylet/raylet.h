@@ -29,6 +29,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/ring.h"
+#include "core/pairs.h"
 #include "core/sched.h"
 #include "gcs.pb-c.h"
 #include "loop/loop.h"
@@ -134,8 +135,7 @@ void raylet_address(const struct raylet *r, const uint8_t worker[16], struct rec
 
 enum session_state { SESSION_NEW, SESSION_HELLO, SESSION_LIVE, SESSION_CLOSED };
 
-struct peer_end; /* peers.c */
-struct channel;  /* peers.c */
+struct channel; /* peers.c */
 struct worker;
 
 struct session {
@@ -168,8 +168,7 @@ struct session {
     struct list dirty_link;   /* in raylet.dirty */
     struct worker *worker;    /* of a worker: what was spawned */
     struct hello *hello;      /* under way */
-    struct peer_end **peers;  /* by number, from 1 */
-    uint32_t npeers;          /* room in `peers` */
+    struct pairs pairs;       /* with other processes of this node */
     struct channel *channels; /* by number */
     uint32_t next_channel;
     char name[48];             /* what it runs now, or the program: for logs and listings */
@@ -225,7 +224,8 @@ int dispatch_record(struct session *s, const struct record_head *h, const void *
 /* ---- peers.c */
 
 int peers_open(struct session *s, uint64_t tag, const struct record_address *to);
-int peers_close(struct session *s, uint32_t number);
+struct rec_peer_close;
+int peers_close(struct session *s, const struct rec_peer_close *rec);
 int peers_data(struct session *s, uint32_t channel, const void *data, size_t size);
 /* All of a session's ends; the other sides are told with this status. */
 void peers_gone(struct session *s, int status);

@@ -116,7 +116,7 @@ static void session_free(struct session *s)
         r->sessions[s->bit] = NULL;
         r->nsessions--;
     }
-    mem_free(s->peers);
+    pairs_fini(&s->pairs);
     mem_free(s);
 }
 

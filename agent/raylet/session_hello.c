@@ -83,6 +83,7 @@ static int accept_hello(struct session *s, const char *ns, struct raia_error *e)
     m.session_dir = r->config.session_dir;
     m.inline_max = r->config.inline_max;
     m.owner_bytes_max = r->config.owner_bytes_max;
+    m.idle_pair_ms = (uint32_t)(r->config.idle_pair_ns / 1000000);
     m.namespace_ = (char *)ns;
     m.raylet_bit = s->bit;
     m.num_cpus = res_set_get(&sched_ledger(r->sched)->total, RES_CPU);

@@ -40,6 +40,9 @@ static const struct setting list[] = {
                      "A worker that has not registered by then is killed."),
     SETTING_DURATION(C, idle_worker_ns, "idle-worker-time", "1s", "0", "24h",
                      "How long idle workers beyond the number of CPUs are kept."),
+    SETTING_DURATION(
+        C, idle_pair_ns, "idle-pair-time", "30s", "0", "24h",
+        "Two processes that do not use their ring pair for so long give it back; 0: never."),
     SETTING_BOOL(C, prestart, "prestart", "true", "Start workers when a driver connects."),
     SETTING_BOOL(C, forward_logs, "log-to-driver", "true",
                  "Forward the output of workers to their driver."),

@@ -28,6 +28,7 @@ struct raylet_config {
     int64_t max_workers;          /* 0: by the number of CPUs */
     int64_t worker_start_ns;      /* a worker that has not said hello by then is killed */
     int64_t idle_worker_ns;       /* idle workers beyond the number of CPUs stay this long */
+    int64_t idle_pair_ns;         /* ring pairs not used for so long are given back; 0: never */
     bool prestart;                /* start workers when a driver connects */
     bool forward_logs;            /* workers' output goes to their driver */
     uint64_t inline_max;          /* bytes; values up to this stay with their owner */

@@ -108,6 +108,7 @@ static int on_status(void *arg, const struct json *request, struct json *reply,
     struct links_stats links;
     struct json *l = json_new_object();
     struct waiting waiting = {.r = r, .list = json_new_array()};
+    int64_t ends = 0;
 
     (void)request;
     (void)e;
@@ -117,6 +118,9 @@ static int on_status(void *arg, const struct json *request, struct json *reply,
     json_set_str(reply, "address", r->address);
     json_set_bool(reply, "registered", gcs_registered(r));
     json_set_int(reply, "processes", HASH_SIZE(r->by_worker));
+    for (const struct session *s = r->by_worker; s; s = s->hh.next)
+        ends += s->pairs.count;
+    json_set_int(reply, "pairs", ends / 2);
     json_set_int(reply, "records_total", (int64_t)r->nrecords);
     put_resources(r, reply);
     put_sched(r, reply);

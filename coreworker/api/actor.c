@@ -183,7 +183,8 @@ int raia_actor_wait(raia_actor *a, int64_t timeout_ms)
     if (r == 0 && !rt->poller)
         rt_drain(rt);
     waiter_init(&w, NULL);
-    while (r == 0 && a->caller.state != CALLER_CONNECTED && a->caller.state != CALLER_CONNECTING) {
+    while (r == 0 && a->caller.state != CALLER_CONNECTED && a->caller.state != CALLER_CONNECTING &&
+           a->caller.state != CALLER_RESTING) {
         if (a->caller.state == CALLER_DEAD)
             r = last_set_error(&a->caller.death);
         else if (rt->dead)

@@ -104,10 +104,27 @@ static bool push(struct caller *c, struct task *t)
     return true;
 }
 
+static void connect(struct caller *c)
+{
+    c->state = CALLER_CONNECTING;
+    c->full = false;
+    c->ops->connect(c->ctx, c, c->window.base);
+}
+
+void caller_rest(struct caller *c)
+{
+    if (caller_idle(c))
+        c->state = CALLER_RESTING;
+}
+
 void caller_pump(struct caller *c)
 {
     struct task *t;
 
+    if (c->state == CALLER_RESTING && c->queued) {
+        connect(c);
+        return;
+    }
     while (c->state == CALLER_CONNECTED && !c->full &&
            (t = LIST_FIRST(&c->queue, struct task, link)) && t->waits == 0) {
         drop_from_queue(c, t);
@@ -128,7 +145,8 @@ void caller_alive(struct caller *c, uint64_t incarnation, const struct record_ad
 
     if (c->state == CALLER_DEAD || incarnation < c->incarnation ||
         (incarnation == c->incarnation &&
-         (c->state == CALLER_CONNECTING || c->state == CALLER_CONNECTED)))
+         (c->state == CALLER_CONNECTING || c->state == CALLER_CONNECTED ||
+          c->state == CALLER_RESTING)))
         return;
     if (incarnation > c->incarnation) {
         /* What was sent to the one before and not answered is settled now. */
@@ -145,9 +163,7 @@ void caller_alive(struct caller *c, uint64_t incarnation, const struct record_ad
     }
     c->incarnation = incarnation;
     c->address = *address;
-    c->state = CALLER_CONNECTING;
-    c->full = false;
-    c->ops->connect(c->ctx, c, c->window.base);
+    connect(c);
 }
 
 static void settle_limbo(struct caller *c, const struct raia_error *e)
@@ -251,7 +267,7 @@ void caller_broke(struct caller *c, bool died)
             list_add_head(&c->limbo, &t->link);
         }
     }
-    if (c->state == CALLER_CONNECTED || c->state == CALLER_CONNECTING)
+    if (c->state == CALLER_CONNECTED || c->state == CALLER_CONNECTING || c->state == CALLER_RESTING)
         c->state = CALLER_LOST;
 }
 

@@ -26,8 +26,9 @@ enum caller_state {
     CALLER_PENDING,    /* no address yet: being created, or restarting */
     CALLER_CONNECTING, /* has an address; WELCOME has not come */
     CALLER_CONNECTED,
-    CALLER_LOST, /* the process died or the link broke; the GCS has not said what follows */
-    CALLER_DEAD, /* for good */
+    CALLER_RESTING, /* nothing to say; it connects again with the next call */
+    CALLER_LOST,    /* the process died or the link broke; the GCS has not said what follows */
+    CALLER_DEAD,    /* for good */
 };
 
 struct caller;
@@ -79,6 +80,14 @@ void caller_dead(struct caller *c, const struct raia_error *why);
 void caller_welcome(struct caller *c, uint64_t next);
 /* The link broke, or was never made; `died`: the process is dead for sure. */
 void caller_broke(struct caller *c, bool died);
+
+/* Connected, and every call is answered. */
+static inline bool caller_idle(const struct caller *c)
+{
+    return c->pending == 0 && c->state == CALLER_CONNECTED;
+}
+/* The link of an idle caller is given up: with the next call it is made again. */
+void caller_rest(struct caller *c);
 
 /* An answer: the task, taken out; NULL: unknown. */
 struct task *caller_replied(struct caller *c, uint64_t sequence);

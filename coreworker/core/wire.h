@@ -61,6 +61,10 @@ enum wire_type {
     WIRE_NOTE = 30,    /* to the owner: count 1: I forward it to that one; 0: that one has it */
     WIRE_CLAIM = 31,   /* from the owner: that forwarder died: register it, if you have it */
     WIRE_CLAIMED = 32, /* to the owner: done */
+    /* about the ring pair itself, without payload: lib/rest.c */
+    WIRE_REST = 33,     /* from the smaller worker id: nothing is under way here: give it back? */
+    WIRE_REST_YES = 34, /* the last record of the pair */
+    WIRE_REST_NO = 35,
 };
 
 struct wire_function {

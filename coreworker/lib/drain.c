@@ -6,9 +6,9 @@
 
 static void protocol_error(struct runtime *rt, struct link *l)
 {
-    struct rec_peer_close m = {.number = l->number};
+    struct rec_peer_close m = {.number = l->number, .serial = l->serial};
 
-    if (l->kind == LINK_PAIR)
+    if (link_is_pair(l))
         ring_pair_break(&l->pair);
     link_send(rt, rt->raylet, REC_PEER_CLOSE, 0, &m, sizeof(m), false);
     link_closed(rt, l, -RAIA_ERR_UNAVAILABLE);
@@ -51,7 +51,7 @@ static void drain_pair(struct runtime *rt, struct link *l, bool all)
     unsigned n = 0;
     int r = 0;
 
-    while (l->kind == LINK_PAIR && (r = ring_peek(&l->pair.rx, &h, &p)) > 0) {
+    while (link_is_pair(l) && (r = ring_peek(&l->pair.rx, &h, &p)) > 0) {
         size_t size = ring_payload_size(&h);
 
         memcpy(copy, p, size);
@@ -154,6 +154,10 @@ struct link *drain_link_for(struct runtime *rt, uint64_t tag, const struct recor
     if (!p)
         return NULL;
     l = p->link;
+    /* It has given the old pair back before it got a new one: its last word is there to be read. */
+    if (l && l->kind == LINK_RESTING)
+        drain_pair(rt, l, true);
+    l = p->link;
     if (l && l->kind == LINK_OPENING) {
         list_del(&l->in_dirty);
         return l;
@@ -201,7 +205,7 @@ void drain_peer_closed(struct runtime *rt, uint64_t tag, const struct rec_peer_c
     }
     if (!l || l->raylet)
         return;
-    if (l->kind == LINK_PAIR) {
+    if (link_is_pair(l)) {
         ring_pair_peer_died(&l->pair);
         drain_pair(rt, l, true);
     }
@@ -214,6 +218,6 @@ void drain_before_loss(struct runtime *rt, const uint8_t worker[16])
     struct process *p = objects_find_process(&rt->objects, worker);
     struct link *l = p ? p->link : NULL;
 
-    if (l && l->kind == LINK_PAIR && !l->raylet)
+    if (l && link_is_pair(l) && !l->raylet)
         drain_pair(rt, l, true);
 }

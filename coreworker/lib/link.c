@@ -72,7 +72,8 @@ static int reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t f
         return r;
     }
     if (l->kind != LINK_CHANNEL)
-        return l->kind == LINK_OPENING ? -RAIA_ERR_LIMIT : -RAIA_ERR_UNAVAILABLE;
+        return l->kind == LINK_OPENING || l->kind == LINK_RESTING ? -RAIA_ERR_LIMIT
+                                                                  : -RAIA_ERR_UNAVAILABLE;
     if (l->credit < sizeof(*inner) + size || !list_empty(&rt->raylet->outbox))
         return -RAIA_ERR_LIMIT;
     r = ring_reserve(&rt->raylet->pair.tx, REC_CHANNEL_DATA, 0, l->number, sizeof(*inner) + size,
@@ -342,7 +343,7 @@ void link_closed(struct runtime *rt, struct link *l, int status)
 
     if (l->kind == LINK_CLOSED)
         return;
-    if (l->kind == LINK_PAIR && l->number < DOORBELL_BITS && rt->pairs[l->number] == l)
+    if (link_is_pair(l) && l->number < DOORBELL_BITS && rt->pairs[l->number] == l)
         rt->pairs[l->number] = NULL;
     if (l->kind == LINK_CHANNEL)
         HASH_DEL(rt->channels, l);

@@ -299,6 +299,11 @@ void route_message(struct runtime *rt, struct link *l, uint16_t type, uint64_t t
     case WIRE_CALL_REPLY:
         on_call_reply(rt, l, tag, data, size);
         break;
+    case WIRE_REST:
+    case WIRE_REST_YES:
+    case WIRE_REST_NO:
+        rest_received(rt, l, (enum wire_type)type);
+        break;
     case WIRE_VALUE:
         value_received(rt, l->process, data, size);
         break;

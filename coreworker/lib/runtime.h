@@ -74,7 +74,13 @@ struct function *function_by_number(uint32_t number);
 uint64_t function_table_hash(void);
 /* ---- links: link.c (sending), drain.c (receiving) */
 
-enum link_kind { LINK_OPENING, LINK_PAIR, LINK_CHANNEL, LINK_CLOSED };
+enum link_kind {
+    LINK_OPENING,
+    LINK_PAIR,
+    LINK_RESTING, /* a pair that we offered to give back: nothing is sent until the answer */
+    LINK_CHANNEL,
+    LINK_CLOSED,
+};
 
 struct out_piece {
     struct list link; /* link.outbox */
@@ -94,9 +100,13 @@ struct link {
     bool was_full;           /* somebody found no room */
     bool raylet;             /* pair 0: speaks proto/record.h, not core/wire.h */
     uint32_t number;         /* of the pair or channel */
+    uint32_t serial;         /* PAIR: of the pair, for the raylet */
     uint64_t open_tag;       /* OPENING: of the request */
     struct process *process; /* NULL: the raylet */
     struct ring_pair pair;   /* PAIR */
+    uint64_t quiet_at;       /* PAIR: bytes that had gone over it, at quiet_since */
+    int64_t quiet_since;     /* PAIR, ns: as far as is known */
+    unsigned refused;        /* PAIR: times that the other one needed it */
     void *memory;            /* PAIR: the mapped region */
     size_t memory_size;      /* bytes */
     void *page;              /* PAIR: the peer's process page, mapped */
@@ -117,6 +127,11 @@ struct link {
     struct list in_dirty; /* rt.dirty */
     HASH_HANDLE hh;       /* rt.channels, by number */
 };
+
+static inline bool link_is_pair(const struct link *l)
+{
+    return l->kind == LINK_PAIR || l->kind == LINK_RESTING;
+}
 
 struct runtime;
 
@@ -143,6 +158,10 @@ void link_closed(struct runtime *rt, struct link *l, int status);
 void link_free(struct runtime *rt, struct link *l);
 /* Makes the function's number known there; 0 or -NOMEM. */
 int link_tell_function(struct runtime *rt, struct link *l, struct function *f);
+/* Idle pairs: rest.c. A pair is there; when it is time; what the other one says. */
+void rest_opened(struct runtime *rt, struct link *l);
+void rest_tick(struct runtime *rt, int64_t now);
+void rest_received(struct runtime *rt, struct link *l, enum wire_type type);
 /* Takes what has come on all rings. */
 void rt_drain(struct runtime *rt);
 
@@ -538,6 +557,8 @@ struct runtime {
     int64_t next_deadline;  /* ns; no task's deadline passes before it */
     int64_t next_mend;      /* ns; no process's mend is due before it */
     int64_t next_reconnect; /* ns; no actor's retry_at comes before it */
+    int64_t next_rest;      /* ns; idle pairs are looked for then */
+    int64_t idle_pair_ns;   /* a pair not used for so long is given back; 0: never */
     uint64_t submits;       /* to drain now and then */
     int64_t max_pending_tasks;
     bool block_when_full;              /* past it: wait, rather than fail */

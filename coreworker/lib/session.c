@@ -173,6 +173,7 @@ static int accept_reply(struct runtime *rt, struct inbound *m, struct raia_error
     copy_text(rt->session_dir, sizeof(rt->session_dir), reply->session_dir);
     if (reply->owner_bytes_max)
         rt->owner_bytes_max = reply->owner_bytes_max;
+    rt->idle_pair_ns = reply->idle_pair_ms * CLOCK_NS_PER_MS;
     if (!rt->ns[0])
         copy_text(rt->ns, sizeof(rt->ns), reply->namespace_);
     rt->bell_fd = take_fd(m, 4);
@@ -310,8 +311,10 @@ static void on_peer_pair(struct runtime *rt, struct inbound *m)
         link_closed(rt, l, -RAIA_ERR_UNAVAILABLE);
         goto out;
     }
+    l->serial = p->serial;
     l->kind = LINK_PAIR;
     rt->pairs[l->number] = l;
+    rest_opened(rt, l);
     drain_link_opened(rt, l);
     /* It may have written before we could look. */
     doorbell_mark(&rt->bell, l->number);

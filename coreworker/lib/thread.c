@@ -2,6 +2,7 @@
  * The library's own thread: urgent records, the end of the raylet, and the work of a process whose
  * threads are all elsewhere.
  */
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -19,8 +20,9 @@ static bool under_way(const struct runtime *rt)
            rt->next_tick != CLOCK_NEVER;
 }
 
-/* Looks after the rings if nobody else does. Returns how soon to look again, ms; 0: no need. */
-static int look(struct runtime *rt, bool urgent)
+/* Looks after the rings if nobody else does. Returns how soon to look again, ms; 0: no need before
+ * *ret_rest (ns), which is untouched if it could not look. */
+static int look(struct runtime *rt, bool urgent, int64_t *ret_rest)
 {
     int again;
 
@@ -35,12 +37,23 @@ static int look(struct runtime *rt, bool urgent)
         /* Leases: slow workers are stolen from, idle ones go back. */
         if (rt->now >= rt->next_tick || rt->submitter.leases_end > 0)
             rt_tick(rt, rt->now);
+        if (rt->now >= rt->next_rest)
+            rest_tick(rt, rt->now);
         if (rt->worker)
             call_report(rt, rt->now);
     }
+    *ret_rest = rt->next_rest;
     again = under_way(rt) ? TICK_BUSY_MS : list_empty(&rt->running) ? 0 : TICK_IDLE_MS;
     rt_leave(rt);
     return again;
+}
+
+/* For poll, of a time that may be far away. */
+static int until(int64_t at)
+{
+    int64_t ms = at == CLOCK_NEVER ? -1 : (at - clock_now_ns()) / CLOCK_NS_PER_MS + 1;
+
+    return ms < -1 ? 1 : ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
 static void raylet_gone(struct runtime *rt)
@@ -69,14 +82,14 @@ static void *run(void *arg)
     struct pollfd p[3] = {{.fd = rt->socket, .events = POLLRDHUP},
                           {.fd = rt->bell_fd, .events = POLLIN},
                           {.fd = rt->kick_fd, .events = POLLIN}};
-    int64_t quiet_since = clock_now_ns();
+    int64_t quiet_since = clock_now_ns(), rest = CLOCK_NEVER;
     int timeout = TICK_BUSY_MS;
 
     while (!atomic_load(&rt->thread_stop)) {
         bool urgent;
         int again;
 
-        atomic_store(&rt->thread_sleeps, timeout < 0);
+        atomic_store(&rt->thread_sleeps, timeout < 0 || timeout > TICK_IDLE_MS);
         poll(p, 3, timeout);
         atomic_store(&rt->thread_sleeps, false);
         urgent = p[1].revents & POLLIN;
@@ -90,10 +103,12 @@ static void *run(void *arg)
             raylet_gone(rt);
             p[0].fd = -1;
         }
-        again = look(rt, urgent);
+        again = look(rt, urgent, &rest);
         if (again || p[2].revents)
             quiet_since = clock_now_ns();
-        timeout = again ? again : clock_now_ns() - quiet_since < LINGER_NS ? TICK_IDLE_MS : -1;
+        timeout = again                                      ? again
+                  : clock_now_ns() - quiet_since < LINGER_NS ? TICK_IDLE_MS
+                                                             : until(rest);
     }
     return NULL;
 }
