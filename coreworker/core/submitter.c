@@ -80,17 +80,21 @@ static uint32_t depth(const struct sched_class *c)
     return d ? (uint32_t)d : 1;
 }
 
-/* A fair share, so that the first lease does not take what the others could begin at once. */
-static uint32_t share(const struct sched_class *c)
+/* A fair share, so that the first lease does not take what the others could begin at once; and
+ * whether one has nothing to do. */
+static uint32_t share(const struct sched_class *c, bool *ret_idle)
 {
     uint64_t in_flight = 0, all;
     const struct lease *l;
     uint32_t open = 0;
+    bool idle = false;
 
     LIST_FOREACH (l, &c->leases, in_class) {
         in_flight += l->window.count;
         open += l->state != LEASE_DRAINING;
+        idle |= l->state == LEASE_OPEN && l->window.count == 0;
     }
+    *ret_idle = idle;
     all = c->queued + in_flight;
     return open ? (uint32_t)((all + open - 1) / open) : 1;
 }
@@ -166,23 +170,36 @@ static void state_demand(struct submitter *s, struct sched_class *c)
     s->ops->demand(s->ctx, c, c->stated);
 }
 
+static void fill_all(struct submitter *s, struct sched_class *c, uint32_t limit)
+{
+    struct lease *l, *next;
+
+    LIST_FOREACH_SAFE (l, next, &c->leases, in_class) {
+        if (!c->queued)
+            break;
+        fill(s, l, limit);
+    }
+}
+
 void submitter_pump(struct submitter *s, struct sched_class *c)
 {
     struct lease *l, *next;
     uint32_t limit, fair;
+    bool idle;
 
     if (s->closed)
         return;
     if (c->queued) {
         limit = depth(c);
-        fair = limit > 1 ? share(c) : 1;
-        if (limit > fair)
-            limit = fair;
-        LIST_FOREACH_SAFE (l, next, &c->leases, in_class) {
-            if (!c->queued)
-                break;
-            fill(s, l, limit);
+        if (limit > 1) {
+            fair = share(c, &idle);
+            limit = limit < fair ? limit : fair;
+            /* First those with nothing to do: else what was stolen for them goes back to where it
+             * was. */
+            if (idle && limit > 1)
+                fill_all(s, c, 1);
         }
+        fill_all(s, c, limit);
     }
     state_demand(s, c);
     if (!c->queued)
