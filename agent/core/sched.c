@@ -6,8 +6,6 @@
 
 #include "core/sched_impl.h"
 
-#define CLAIM_FACTOR 10 /* a lease asked back may take so many reclaim_ns until another one is */
-
 void sched_config_default(struct sched_config *c, const struct res_set *total)
 {
     int64_t cpus = (res_set_get(total, RES_CPU) + RES_UNIT - 1) / RES_UNIT;
@@ -40,6 +38,7 @@ struct sched *sched_new(const struct sched_config *config, const struct sched_op
     list_init(&s->classes);
     list_init(&s->lease_list);
     list_init(&s->events);
+    list_init(&s->reservations);
     ledger_init(&s->ledger, &config->total);
     s->pool = pool_new(&config->pool, &sched_pool_ops, s);
     if (!s->pool) {
@@ -55,6 +54,7 @@ void sched_free(struct sched *s)
         return;
     for (struct list *l; (l = list_pop(&s->events));)
         mem_free(container_of(l, struct pool_event, link));
+    sched_reserve_free(s);
     for (struct client *c = s->clients, *cn; c; c = cn) {
         cn = c->hh.next;
         for (struct asker *a = c->askers, *an; a; a = an) {
@@ -414,7 +414,7 @@ static void reclaim(struct sched *s)
         LIST_FOREACH (a, &k->waiting, wait)
             if (a->claim_until <= s->now &&
                 sched_reclaim_one(s, &k->shape.need, a, CLUSTER_NONE, a->held))
-                a->claim_until = s->now + CLAIM_FACTOR * s->config.reclaim_ns;
+                a->claim_until = s->now + SCHED_CLAIM_FACTOR * s->config.reclaim_ns;
     }
 }
 
@@ -471,6 +471,7 @@ void sched_settle(struct sched *s, int64_t now)
     s->now = now;
     do {
         sched_events(s);
+        sched_reserve_waiting(s);
         place(s);
     } while (!list_empty(&s->events));
     sched_give_room(s);
@@ -484,6 +485,8 @@ int64_t sched_tick(struct sched *s, int64_t now)
     s->now = now;
     next = pool_tick(s->pool, now);
     sched_settle(s, now);
+    due = sched_reserve_reclaim(s);
+    next = due < next ? due : next;
     reclaim(s);
     due = infeasible(s);
     next = due < next ? due : next;
@@ -520,6 +523,7 @@ void sched_waiting(const struct sched *s,
     LIST_FOREACH (k, &s->classes, link)
         if (unplaced(k))
             fn(arg, &k->shape, unplaced(k), k->infeasible);
+    sched_reserve_list(s, fn, arg);
 }
 
 void sched_stats(const struct sched *s, struct sched_stats *ret_stats)
@@ -572,6 +576,7 @@ bool sched_check(const struct sched *s)
             return false;
         leased++;
     }
+    sched_reserve_sum(s, &held);
     pool_stats(s->pool, &pool);
     LIST_FOREACH (k, &s->classes, link)
         if (!check_askers(s, k))

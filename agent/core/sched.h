@@ -64,6 +64,8 @@ struct sched_ops {
     /* To actors' keeper: the lease asked for by sched_take is ready, or not (worker 0). */
     void (*taken)(void *arg, uint64_t tag, uint64_t lease, uint64_t worker, int status,
                   const char *text);
+    /* To entrypoints: what sched_reserve asked for is theirs. */
+    void (*reserved)(void *arg, uint64_t tag);
     /* To other nodes. */
     void (*ask)(void *arg, int node, uint32_t request, uint32_t count,
                 const struct sched_shape *shape);
@@ -119,6 +121,15 @@ void sched_return(struct sched *s, int64_t now, uint64_t client, const uint8_t n
 int sched_take(struct sched *s, int64_t now, const uint8_t job[4], const struct res_set *place,
                const struct res_set *hold, uint64_t tag);
 void sched_drop(struct sched *s, int64_t now, uint64_t lease, bool broken);
+
+/* ---- entrypoints: resources of this node without a worker */
+
+/* Holds `need` for `tag` as soon as it is free here (ops->reserved), before any lease that waits;
+ * `force`: from now on, whatever is free, and nobody is told. -EXISTS, -NOMEM. */
+int sched_reserve(struct sched *s, int64_t now, uint64_t tag, const struct res_set *need,
+                  bool force);
+/* It ended, or does not wait any more. Unknown ones are ignored. */
+void sched_unreserve(struct sched *s, int64_t now, uint64_t tag);
 
 /* ---- workers */
 

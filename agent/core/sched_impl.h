@@ -57,6 +57,9 @@ struct asker {
     HASH_HANDLE hh;      /* in client->askers */
 };
 
+#define SCHED_CLAIM_FACTOR                                                                         \
+    10 /* a lease asked back may take so many reclaim_ns until another one is */
+
 struct client {
     uint64_t id; /* the hash key */
     uint8_t job[4];
@@ -135,6 +138,15 @@ struct pool_event {
     char text[SCHED_TEXT];
 };
 
+/* Held without a worker, or waiting to be. */
+struct reservation {
+    struct list link; /* sched.reservations, in the order of asking */
+    uint64_t tag;     /* the caller's */
+    struct res_set need;
+    bool held;           /* taken from the ledger */
+    int64_t claim_until; /* a lease was asked back for it: not again before, ns */
+};
+
 struct sched {
     struct sched_config config;
     const struct sched_ops *ops;
@@ -152,6 +164,7 @@ struct sched {
     struct request *requests;
     struct wk *workers;
     struct list events; /* struct pool_event */
+    struct list reservations;
     uint32_t nclasses;
     uint32_t next_request;
     uint64_t next_lease;
@@ -176,6 +189,16 @@ void sched_fail_klass(struct sched *s, struct klass *k, int status, const char *
 /* Asks one lease back for someone who holds `held` and needs `need`. */
 bool sched_reclaim_one(struct sched *s, const struct res_set *need, const struct asker *waiter,
                        int node, uint32_t held);
+
+/* sched_reserve.c */
+void sched_reserve_waiting(struct sched *s);
+int64_t sched_reserve_reclaim(struct sched *s); /* when to be called again */
+void sched_reserve_sum(const struct sched *s, struct res_set *held);
+void sched_reserve_list(const struct sched *s,
+                        void (*fn)(void *arg, const struct sched_shape *shape, uint64_t count,
+                                   bool infeasible),
+                        void *arg);
+void sched_reserve_free(struct sched *s);
 
 /* sched_client.c */
 void sched_asker_want(struct asker *a, uint32_t want);

@@ -53,9 +53,25 @@ static struct entrypoint *add(struct raylet *r, uint64_t id, const char *submiss
     return p;
 }
 
+/* It does not run, or not any more: what was held for it is free, what it was to be forgotten. */
+static void release(struct raylet *r, struct entrypoint *p)
+{
+    Raia__Gcs__StartEntrypoint *m = STEAL(p->m);
+
+    if (m)
+        raia__gcs__start_entrypoint__free_unpacked(m, NULL);
+    p->waiting = p->due = false;
+    if (!p->reserved)
+        return;
+    p->reserved = false;
+    sched_unreserve(r->sched, raylet_now(r), p->id);
+    raylet_touch(r);
+}
+
 static void drop(struct raylet *r, struct entrypoint *p)
 {
     HASH_DEL(r->entrypoints, p);
+    release(r, p);
     mem_free(p->submission);
     mem_free(p);
 }
@@ -64,8 +80,10 @@ void entrypoints_free(struct raylet *r)
 {
     struct entrypoint *p, *next;
 
-    HASH_FOREACH (r->entrypoints, p, next)
+    HASH_FOREACH (r->entrypoints, p, next) {
+        p->reserved = false; /* the scheduler goes as a whole */
         drop(r, p);
+    }
 }
 
 void entrypoint_event(const struct raylet *r, const struct entrypoint *p,
@@ -91,6 +109,7 @@ void entrypoint_event(const struct raylet *r, const struct entrypoint *p,
 
 static void fail(struct raylet *r, struct entrypoint *p, const struct raia_error *e)
 {
+    release(r, p);
     p->failed = true;
     p->error = *e;
     log_warn("an entrypoint could not be started", "submission=%s error=%s", LOG_Q(p->submission),
@@ -223,13 +242,6 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
     return got < 0 ? err_set(e, -got, "ask the supervisor to start the entrypoint") : 0;
 }
 
-/* A start that waits for its working_dir. */
-struct waiting {
-    struct raylet *r;
-    uint64_t id;
-    Raia__Gcs__StartEntrypoint *m;
-};
-
 static Raia__Gcs__StartEntrypoint *start_copy(const Raia__Gcs__StartEntrypoint *m)
 {
     size_t size = raia__gcs__start_entrypoint__get_packed_size(m);
@@ -241,40 +253,94 @@ static Raia__Gcs__StartEntrypoint *start_copy(const Raia__Gcs__StartEntrypoint *
     return raia__gcs__start_entrypoint__unpack(NULL, size, data);
 }
 
+/* ---- waiting: first for resources, then for the working_dir */
+
+/* A start that waits for its working_dir. */
+struct waiting {
+    struct raylet *r;
+    uint64_t id;
+};
+
+static void start(struct raylet *r, struct entrypoint *p, const char *dir)
+{
+    Raia__Gcs__StartEntrypoint *m = STEAL(p->m);
+    struct raia_error e = {0};
+
+    p->waiting = false;
+    if (spawn(r, p, m, dir, &e) < 0)
+        fail(r, p, &e);
+    raia__gcs__start_entrypoint__free_unpacked(m, NULL);
+}
+
 static void on_dir(void *arg, int status, const char *dir, const struct raia_error *e)
 {
     struct waiting *w = arg;
     struct entrypoint *p = by_id(w->r, w->id);
-    struct raia_error error = {0};
 
-    if (p && !p->waiting)
-        p = NULL; /* stopped meanwhile */
-    if (p)
-        p->waiting = false;
-    if (p && status < 0)
+    if (p && p->waiting && status < 0) /* else it was stopped meanwhile */
         fail(w->r, p, e);
-    else if (p && spawn(w->r, p, w->m, dir, &error) < 0)
-        fail(w->r, p, &error);
-    raia__gcs__start_entrypoint__free_unpacked(w->m, NULL);
+    else if (p && p->waiting)
+        start(w->r, p, dir);
     mem_free(w);
 }
 
-static int start_later(struct raylet *r, struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
-                       struct raia_error *e)
+/* Its resources are there, or it needs none. */
+static void prepare(struct raylet *r, struct entrypoint *p)
 {
-    struct waiting *w = mem_new(struct waiting);
+    struct raia_error e = {0};
+    struct waiting *w;
 
-    if (w)
-        w->m = start_copy(m);
-    if (!w || !w->m) {
-        mem_free(w);
-        return err_set(e, RAIA_ERR_NOMEM, "start an entrypoint");
+    log_info("starting an entrypoint", "submission=%s attempt=%u", LOG_Q(p->submission),
+             p->attempt);
+    if (!p->m->runtime_env || !package_is(p->m->runtime_env->working_dir)) {
+        start(r, p, NULL);
+        return;
     }
-    w->r = r;
-    w->id = p->id;
-    p->waiting = true;
-    package_get(r, m->runtime_env->working_dir, on_dir, w);
-    return 0;
+    w = mem_new(struct waiting);
+    if (!w) {
+        err_set(&e, RAIA_ERR_NOMEM, "start an entrypoint");
+        fail(r, p, &e);
+        return;
+    }
+    *w = (struct waiting){.r = r, .id = p->id};
+    package_get(r, p->m->runtime_env->working_dir, on_dir, w);
+}
+
+/* `force`: it runs already. */
+static int reserve(struct raylet *r, struct entrypoint *p, const Raia__Gcs__StartEntrypoint *m,
+                   bool force, struct raia_error *e)
+{
+    struct res_set need;
+    int got = leases_resources(r, m->resources, m->n_resources, &need);
+
+    if (got == 0) {
+        p->reserved = true;
+        got = sched_reserve(r->sched, raylet_now(r), p->id, &need, force);
+        p->reserved = got == 0;
+        raylet_touch(r);
+    }
+    return got < 0 ? err_set(e, -got, "the resources of the entrypoint") : 0;
+}
+
+void entrypoints_reserved(void *arg, uint64_t id)
+{
+    struct raylet *r = arg;
+    struct entrypoint *p = by_id(r, id);
+
+    if (p)
+        p->due = true;
+    raylet_touch(r);
+}
+
+void entrypoints_turn(struct raylet *r)
+{
+    struct entrypoint *p, *next;
+
+    HASH_FOREACH (r->entrypoints, p, next)
+        if (p->due) {
+            p->due = false;
+            prepare(r, p);
+        }
 }
 
 void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
@@ -283,6 +349,10 @@ void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
     struct raia_error e = {0};
 
     if (p) { /* said again after a break */
+        if (m->n_resources && !p->reserved && !p->exited && !p->failed && !p->waiting &&
+            reserve(r, p, m, true, &e) < 0)
+            log_warn("an entrypoint runs without its resources", "submission=%s error=%s",
+                     LOG_Q(p->submission), LOG_Q(e.text));
         if (!p->waiting)
             gcs_entrypoint(r, p);
         return;
@@ -290,10 +360,15 @@ void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
     p = add(r, r->next_entrypoint++, m->submission_id, m->attempt);
     if (!p)
         return; /* the GCS asks again with the next session */
-    log_info("starting an entrypoint", "submission=%s attempt=%u", LOG_Q(p->submission),
-             p->attempt);
-    if (m->runtime_env && package_is(m->runtime_env->working_dir) ? start_later(r, p, m, &e) < 0
-                                                                  : spawn(r, p, m, NULL, &e) < 0)
+    p->waiting = true;
+    p->m = start_copy(m);
+    if (!p->m)
+        err_set(&e, RAIA_ERR_NOMEM, "start an entrypoint");
+    else if (!m->n_resources)
+        prepare(r, p);
+    else
+        (void)reserve(r, p, m, false, &e);
+    if (e.code)
         fail(r, p, &e);
 }
 
@@ -306,7 +381,6 @@ void entrypoints_stop(struct raylet *r, const char *submission, uint32_t attempt
     if (!p || p->exited || p->failed)
         return;
     if (p->waiting) {
-        p->waiting = false;
         err_set(&e, RAIA_ERR_CANCELED, "it was stopped before it had started");
         fail(r, p, &e);
         return;
@@ -370,6 +444,7 @@ void entrypoints_exited(struct raylet *r, const Raia__Agent__Exited *m)
         p = find(r, m->submission_id, m->attempt);
     if (!p)
         return;
+    release(r, p);
     p->exited = true;
     p->status = m->status;
     log_info("an entrypoint ended", "submission=%s status=%d", LOG_Q(p->submission), m->status);

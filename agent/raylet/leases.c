@@ -376,6 +376,7 @@ const struct sched_ops leases_ops = {
     .lost = on_lost,
     .failed = on_failed,
     .taken = on_taken,
+    .reserved = entrypoints_reserved,
     .ask = on_ask,
     .answer_grant = on_answer_grant,
     .answer_reject = on_answer_reject,

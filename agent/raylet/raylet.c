@@ -45,6 +45,7 @@ static void on_turn(struct loop_task *t)
     if (r->stopping)
         return;
     workers_turn(r);
+    entrypoints_turn(r);
     next = sched_tick(r->sched, raylet_now(r));
     if (next == INT64_MAX) {
         loop_timer_stop(&r->tick);

@@ -355,8 +355,11 @@ struct entrypoint {
     uint32_t attempt;
     int32_t pid;
     bool exited;
-    bool failed;  /* could not be started */
-    bool waiting; /* for its working_dir */
+    bool failed;                   /* could not be started */
+    bool waiting;                  /* for its resources, or its working_dir */
+    bool reserved;                 /* the scheduler holds resources for it, or will */
+    bool due;                      /* they are free: entrypoints_turn starts it */
+    Raia__Gcs__StartEntrypoint *m; /* what is to be started, while it waits; owned */
     int32_t status;
     struct raia_error error;
     HASH_HANDLE hh;
@@ -371,6 +374,10 @@ void entrypoints_spawned(struct raylet *r, uint64_t id, int32_t pid);
 void entrypoints_failed(struct raylet *r, uint64_t id, const Raia__Error *e);
 void entrypoints_exited(struct raylet *r, const Raia__Agent__Exited *m);
 void entrypoints_free(struct raylet *r);
+/* sched_ops: what it waited for is its own. */
+void entrypoints_reserved(void *arg, uint64_t id);
+/* Starts those whose resources are there. */
+void entrypoints_turn(struct raylet *r);
 /* Fills an event; its strings live as long as `p`. */
 void entrypoint_event(const struct raylet *r, const struct entrypoint *p,
                       Raia__Gcs__EntrypointEvent *ret_event, Raia__Error *ret_error);

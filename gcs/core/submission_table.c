@@ -115,6 +115,8 @@ static void send_start(struct submission *s, const struct node_id *head, struct 
     start.entrypoint = s->row->entrypoint;
     start.runtime_env = s->row->runtime_env;
     start.metadata_json = s->row->metadata_json;
+    start.resources = s->row->resources;
+    start.n_resources = s->row->n_resources;
     down.body_case = RAIA__GCS__SESSION_DOWN__BODY_START_ENTRYPOINT;
     down.start_entrypoint = &start;
     commit_send(c, head, &down);
@@ -193,8 +195,11 @@ int submission_table_create(struct submission_table *t, struct gcs_now now,
     row->status = PENDING;
     row->attempt = attempt;
     row->start_unix_ms = now.unix_ms;
-    if (pb_set_str(&row->message, "Job has not started yet. It may be waiting for the head node "
-                                  "to connect, or for its runtime environment.") < 0) {
+    if (pb_set_str(&row->message,
+                   row->n_resources ? "Job has not started yet. It waits until the resources that "
+                                      "were asked for its entrypoint are free on the head node."
+                                    : "Job has not started yet. It may be waiting for the head "
+                                      "node to connect, or for its runtime environment.") < 0) {
         pb_free(&row->base);
         return err_set(e, RAIA_ERR_NOMEM, "submit");
     }
@@ -377,9 +382,12 @@ void submission_table_hello(struct submission_table *t, struct gcs_now now,
 
     LIST_FOREACH_SAFE (s, next, &t->live, link) {
         s->sent = false;
-        if (knows(events, n, s))
+        if (knows(events, n, s)) {
             s->sent = true;
-        else if (s->row->status == RUNNING)
+            /* It may be a new raylet, which knows the process, and not what it holds. */
+            if (s->row->n_resources)
+                send_start(s, head, c);
+        } else if (s->row->status == RUNNING)
             end(t, now, s, s->row->stop_requested ? STOPPED : FAILED, "JOB_SUPERVISOR_ACTOR_DIED",
                 "The supervisor of the head node died, and the job's entrypoint with it.", c);
         else if (s->row->stop_requested)

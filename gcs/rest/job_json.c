@@ -1,4 +1,5 @@
 /* Ray's job API in JSON: what is asked, and JobDetails. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -285,21 +286,65 @@ static int add_runtime_env(const struct json *given, Raia__Storage__Submission *
     return 0;
 }
 
-/* Entrypoints run on the head at once, and nothing is set aside for them. */
-static int ignore_resources(const struct json *root, Raia__RuntimeEnv *env)
-{
-    JSON_FOREACH(member, root)
-    {
-        double number = 0;
-        bool empty = json_is(member, JSON_NULL) ||
-                     (json_is(member, JSON_OBJECT) && json_size(member) == 0) ||
-                     (json_double(member, &number) == 0 && number == 0);
+#define RESOURCES_MAX 64
+#define QUANTITY_MAX  1e12 /* 1/10000 of it still fits where resources are counted */
 
-        if (strncmp(json_key(member), "entrypoint_", 11) == 0 && !empty &&
-            ignore(env, "", json_key(member)) < 0)
-            return -RAIA_ERR_NOMEM;
+static int add_resource(Raia__Storage__Submission *s, const char *field, const char *name,
+                        double quantity, struct raia_error *e)
+{
+    Raia__Resource *res;
+
+    if (!(quantity >= 0 && quantity <= QUANTITY_MAX))
+        return err_set(e, RAIA_ERR_INVALID, "field '%s': '%.100s' must be from 0 to %g", field,
+                       name, QUANTITY_MAX);
+    if (quantity == 0)
+        return 0;
+    if (s->n_resources == RESOURCES_MAX)
+        return err_set(e, RAIA_ERR_INVALID, "field '%s': more than %d resources", field,
+                       RESOURCES_MAX);
+    res = mem_alloc(sizeof *res);
+    if (!res)
+        return err_set(e, RAIA_ERR_NOMEM, "submit");
+    raia__resource__init(res);
+    s->resources[s->n_resources++] = res;
+    res->quantity = (int64_t)llround(quantity * 10000);
+    return pb_set_str(&res->name, name) < 0 ? err_set(e, RAIA_ERR_NOMEM, "submit") : 0;
+}
+
+/* What the head sets aside for the entrypoint. */
+static int add_resources(const struct json *root, Raia__Storage__Submission *s,
+                         struct raia_error *e)
+{
+    static const char *const own[][2] = {{"entrypoint_num_cpus", "CPU"},
+                                         {"entrypoint_num_gpus", "GPU"},
+                                         {"entrypoint_memory", "memory"}};
+    static const char field[] = "entrypoint_resources";
+    const struct json *more = json_get(root, field);
+    double number;
+    int r = 0;
+
+    s->resources = mem_calloc(RESOURCES_MAX, sizeof(Raia__Resource *));
+    if (!s->resources)
+        return err_set(e, RAIA_ERR_NOMEM, "submit");
+    for (size_t i = 0; i < sizeof own / sizeof own[0] && r == 0; i++)
+        if (json_double(json_get(root, own[i][0]), &number) == 0)
+            r = add_resource(s, own[i][0], own[i][1], number, e);
+    if (!json_is(more, JSON_OBJECT))
+        return r;
+    JSON_FOREACH(item, more)
+    {
+        const char *name = json_key(item);
+
+        for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+            if (strcmp(name, own[i][1]) == 0)
+                return err_set(e, RAIA_ERR_INVALID, "field '%s': '%s' has a field of its own, %s",
+                               field, name, own[i][0]);
+        if (r == 0 && (!*name || strlen(name) > 128))
+            r = err_set(e, RAIA_ERR_INVALID, "field '%s': a name must have 1 to 128 bytes", field);
+        if (r == 0 && json_double(item, &number) == 0)
+            r = add_resource(s, field, name, number, e);
     }
-    return 0;
+    return r;
 }
 
 static int fill(const struct json *root, const char *fresh_id, Raia__Storage__Submission *s,
@@ -309,6 +354,7 @@ static int fill(const struct json *root, const char *fresh_id, Raia__Storage__Su
     const char *id = json_str(json_get(root, "submission_id"));
     const char *entrypoint = json_str(json_get(root, "entrypoint"));
     _cleanup_(mem_freep) char *text = NULL;
+    int r;
 
     if (!entrypoint)
         return err_set(e, RAIA_ERR_INVALID, "field 'entrypoint' is missing: give a shell command");
@@ -326,8 +372,12 @@ static int fill(const struct json *root, const char *fresh_id, Raia__Storage__Su
     if (!s->runtime_env)
         return err_set(e, RAIA_ERR_NOMEM, "submit");
     raia__runtime_env__init(s->runtime_env);
-    if (ignore_resources(root, s->runtime_env) < 0)
+    if (json_size(json_get(root, "entrypoint_label_selector")) &&
+        ignore(s->runtime_env, "", "entrypoint_label_selector") < 0)
         return err_set(e, RAIA_ERR_NOMEM, "submit");
+    r = add_resources(root, s, e);
+    if (r < 0)
+        return r;
     return json_is(env, JSON_OBJECT) ? add_runtime_env(env, s, e) : 0;
 }
 

@@ -332,6 +332,50 @@ Test(rest, job_survives_gcs)
     expect_status("j", "SUCCEEDED");
 }
 
+/* What was asked for the entrypoint is told to the head, also when it comes again while that runs; what
+ * makes no sense is refused, and names its field. */
+Test(rest, entrypoint_resources)
+{
+    static const char *const wrong[][2] = {
+        {"{\"entrypoint\": \"x\", \"entrypoint_num_cpus\": -1}", "entrypoint_num_cpus"},
+        {"{\"entrypoint\": \"x\", \"entrypoint_memory\": 1e300}", "entrypoint_memory"},
+        {"{\"entrypoint\": \"x\", \"entrypoint_resources\": {\"CPU\": 1}}", "entrypoint_num_cpus"},
+        {"{\"entrypoint\": \"x\", \"entrypoint_resources\": {\"\": 1}}", "entrypoint_resources"}};
+    const Raia__Gcs__StartEntrypoint *start;
+    Raia__Gcs__EntrypointEvent event;
+    struct json *root = NULL;
+
+    gcs_client_register(&c, 1, true, NULL);
+    head_hello(1, NULL);
+    cr_assert_eq(
+        ask("POST", "/api/jobs/",
+            "{\"entrypoint\": \"x\", \"submission_id\": \"r\", \"entrypoint_num_cpus\": 1.5, "
+            "\"entrypoint_num_gpus\": 0, \"entrypoint_memory\": 1000000, "
+            "\"entrypoint_resources\": {\"here\": 2}}",
+            &root),
+        200);
+    start = gcs_client_down(&c, DOWN_START, 0)->start_entrypoint;
+    cr_assert_eq(start->n_resources, 3);
+    cr_assert_str_eq(start->resources[0]->name, "CPU");
+    cr_assert_eq(start->resources[0]->quantity, 15000);
+    cr_assert_str_eq(start->resources[1]->name, "memory");
+    cr_assert_eq(start->resources[1]->quantity, INT64_C(10000000000));
+    cr_assert_str_eq(start->resources[2]->name, "here");
+    event = event_of("r", start->attempt, STARTED, 0);
+    tell(event);
+    expect_status("r", "RUNNING");
+    restart();
+    gcs_client_register(&c, 2, true, (const char *)gcs_id(1));
+    head_hello(2, &event);
+    cr_assert_eq(gcs_client_down(&c, DOWN_START, 0)->start_entrypoint->n_resources, 3);
+    json_free(root);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        root = NULL;
+        cr_assert_eq(ask("POST", "/api/jobs/", wrong[i][0], &root), 400, "%s", wrong[i][0]);
+        json_free(root);
+    }
+}
+
 /* A new supervisor knows nothing of the job: it died with the old one. A lost start is repeated. */
 Test(rest, job_of_dead_supervisor)
 {
