@@ -8,6 +8,8 @@ static void make(struct rc_pass *x, int r, const struct kube_resource *kind, str
 {
     if (rc_ok__(x, r))
         rc_ok__(x, plan_create(x->p, STAGE_THINGS, kind, object));
+    else
+        json_free(object);
 }
 
 static bool lacks(struct rc_pass *x, enum seen_kind kind, const char *name)
