@@ -37,22 +37,30 @@ static struct sim_segment *find_segment(struct sim_node *n, uint32_t number)
     return NULL;
 }
 
-static uint8_t pattern(const struct sim_object *o, uint64_t at)
+/* What is in an object at a place; `mark` is the object's, from its id. */
+static uint8_t mark_of(const struct sim_object *o)
 {
-    return (uint8_t)(hash_bytes(o->id, sizeof o->id) >> 13) ^ (uint8_t)(at * 31 + (at >> 8));
+    return (uint8_t)(hash_bytes(o->id, sizeof o->id) >> 13);
+}
+
+static uint8_t pattern(uint8_t mark, uint64_t at)
+{
+    return mark ^ (uint8_t)(at * 31 + (at >> 8));
 }
 
 static void look(struct sim *s, const struct sim_client *c, const struct sim_held *h)
 {
     const struct sim_object *o = &s->objects[h->object];
     struct sim_segment *seg = find_segment(&s->nodes[c->node], h->segment);
+    uint8_t mark;
 
     if (!seg || h->offset + h->size > seg->size) {
         fail(s, "client %u reads object %d where there is no memory", c->number, h->object);
         return;
     }
+    mark = mark_of(o);
     for (uint64_t at = 0; at < h->size; at += 1 + h->size / 97)
-        if (seg->mem[h->offset + at] != pattern(o, at)) {
+        if (seg->mem[h->offset + at] != pattern(mark, at)) {
             fail(s, "client %u: object %d was overwritten at %lu", c->number, h->object,
                  (unsigned long)at);
             return;
@@ -63,12 +71,13 @@ static void write_object(struct sim *s, const struct sim_client *c, const struct
 {
     struct sim_object *o = &s->objects[h->object];
     struct sim_segment *seg = find_segment(&s->nodes[c->node], h->segment);
+    uint8_t mark = mark_of(o);
 
     if (!seg || h->offset + h->size > seg->size)
         fail(s, "object %d is to be written where there is no memory", h->object);
     else
         for (uint64_t at = 0; at < h->size; at++)
-            seg->mem[h->offset + at] = pattern(o, at);
+            seg->mem[h->offset + at] = pattern(mark, at);
 }
 
 /* ---- what the cores ask for */
