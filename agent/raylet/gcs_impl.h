@@ -22,6 +22,7 @@ struct gcs {
 
     /* gcs_session.c */
     struct rpc_stream *session; /* NULL: down */
+    bool listed;                /* since it began, who is dead was asked for */
     struct loop_timer reopen;
     struct loop_timer report;  /* the next resource report */
     uint64_t reported_version; /* of the ledger */

@@ -12,7 +12,8 @@
 #include "raylet/gcs_impl.h"
 
 #define REOPEN_MS 200
-#define REPORT_MS 100 /* at most one report in this time */
+#define LIST_MS   10000 /* for the list of nodes */
+#define REPORT_MS 100   /* at most one report in this time */
 #define UP_MAX    (1u << 20)
 
 void gcs_session_send(struct raylet *r, const Raia__Gcs__SessionUp *m)
@@ -34,8 +35,42 @@ void gcs_session_send(struct raylet *r, const Raia__Gcs__SessionUp *m)
 
 /* ---- what comes down */
 
+static void on_listed(void *arg, int status, const void *data, size_t size,
+                      const struct raia_error *e)
+{
+    struct raylet *r = arg;
+    Raia__Gcs__ListNodesReply *m =
+        status < 0 ? NULL : raia__gcs__list_nodes_reply__unpack(NULL, size, data);
+
+    (void)e;
+    if (!m) {
+        if (r->gcs->session)
+            rpc_stream_cancel(r->gcs->session); /* again, with the next one */
+        return;
+    }
+    for (size_t i = 0; i < m->n_nodes; i++)
+        nodes_gone(r, m->nodes[i]);
+    raia__gcs__list_nodes_reply__free_unpacked(m, NULL);
+    raylet_touch(r);
+}
+
+/* What a subscription is answered with names those who live. Who died while there was no session is
+ * asked for, and only now: an earlier answer could be older than the subscription. */
+static void list_dead(struct raylet *r)
+{
+    Raia__Gcs__ListNodesRequest m = RAIA__GCS__LIST_NODES_REQUEST__INIT;
+
+    if (r->gcs->listed)
+        return;
+    m.include_dead = true;
+    m.limit = UINT32_MAX;
+    r->gcs->listed = gcs_call(r, "ListNodes", &m.base, LIST_MS, on_listed, r) == 0;
+}
+
 static void on_publication(struct raylet *r, const Raia__Gcs__Publication *p)
 {
+    if (p->n_nodes)
+        list_dead(r);
     if (p->resync)
         nodes_only(r, p->nodes, p->n_nodes);
     for (size_t i = 0; i < p->n_nodes; i++)
@@ -175,6 +210,7 @@ void gcs_session_start(struct raylet *r)
         loop_timer_start(r->loop, &g->reopen, REOPEN_MS, 0, on_reopen);
         return;
     }
+    g->listed = false;
     send_hello(r);
     if (!g->session)
         return;

@@ -118,6 +118,13 @@ void nodes_changed(struct raylet *r, const Raia__Gcs__Node *m)
     raylet_touch(r);
 }
 
+void nodes_gone(struct raylet *r, const Raia__Gcs__Node *m)
+{
+    if (m->state == RAIA__GCS__NODE_STATE__NODE_DEAD && m->node_id.len == 16 &&
+        node_find(m->node_id.data))
+        node_died(r, m->node_id.data);
+}
+
 void nodes_resources(struct raylet *r, const Raia__Gcs__ResourceReport *m)
 {
     struct res_set total, available;

@@ -447,6 +447,8 @@ int nodes_new(struct raylet *r, const struct rpc_tls *tls, struct raia_error *e)
 void nodes_free(struct raylet *r);
 /* From the GCS. */
 void nodes_changed(struct raylet *r, const Raia__Gcs__Node *m);
+/* The same of a list that has dead ones: those that are known here. */
+void nodes_gone(struct raylet *r, const Raia__Gcs__Node *m);
 void nodes_resources(struct raylet *r, const Raia__Gcs__ResourceReport *m);
 void nodes_only(struct raylet *r, Raia__Gcs__Node **list, size_t n); /* all others are dead */
 bool nodes_dead(struct raylet *r, const uint8_t node[16]);

@@ -226,7 +226,7 @@ static struct member *member_of(struct gcs *g, struct node *n)
     if (m)
         return m;
     m = &g->members[g->n++];
-    *m = (struct member){.node = n};
+    *m = (struct member){.g = g, .node = n};
     trunk_init(&m->trunk, g->c, g->sn, node_sim(n));
     return m;
 }

@@ -9,9 +9,11 @@
 #include "sim/world.h"
 
 struct member {
+    struct gcs *g;
     struct node *node;
     struct trunk trunk;
     bool open;                          /* it has a session */
+    bool listed;                        /* the session's node asked who is dead */
     uint32_t session;                   /* its number, of the node's count */
     struct gcs_word hello;              /* the last one; its view is the last one known */
     struct gcs_word hosted[ACTORS_MAX]; /* that came for the next HELLO */

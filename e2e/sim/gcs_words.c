@@ -69,6 +69,30 @@ static void say_actor(struct gcs *g, struct member *m, const Raia__Gcs__Actor *a
     say(m, &w);
 }
 
+static void on_nodes(struct gcs *g, struct member *m, const uint8_t *id, bool good,
+                     const void *data, size_t size)
+{
+    _cleanup_(pb_freep) Raia__Gcs__ListNodesReply *reply =
+        good ? pb_unpack(&raia__gcs__list_nodes_reply__descriptor, data, size) : NULL;
+
+    (void)id;
+    for (size_t i = 0; reply && m->open && i < reply->n_nodes; i++)
+        if (reply->nodes[i]->state == RAIA__GCS__NODE_STATE__NODE_DEAD)
+            say_node(g, m, reply->nodes[i]);
+}
+
+/* The state that a subscription gives has only those who live: who died while there was no session
+ * is asked for, once the subscription counts, as the raylet does. */
+static void ask_nodes(void *ctx)
+{
+    Raia__Gcs__ListNodesRequest q = RAIA__GCS__LIST_NODES_REQUEST__INIT;
+    struct member *m = ctx;
+
+    q.include_dead = true;
+    if (m->open && m->g->core)
+        gcs_ask(m->g, m, "ListNodes", &q.base, NULL, on_nodes);
+}
+
 int gcs_down(struct gcs *g, struct member *m, const Raia__Gcs__SessionDown *down)
 {
     const Raia__Gcs__Publication *p = down->publication;
@@ -80,6 +104,10 @@ int gcs_down(struct gcs *g, struct member *m, const Raia__Gcs__SessionDown *down
             sim_fail(g->c->sim, "the control store dropped publications");
         for (size_t i = 0; i < p->n_nodes; i++)
             say_node(g, m, p->nodes[i]);
+        if (p->n_nodes && !m->listed) {
+            m->listed = true;
+            sim_after(g->c->sim, g->sn, 0, ask_nodes, m, NULL); /* not from within the core */
+        }
         for (size_t i = 0; i < p->n_resources; i++)
             say_view(g, m, p->resources[i]);
         for (size_t i = 0; i < p->n_actors; i++)
@@ -168,22 +196,9 @@ static void report(struct gcs *g, struct member *m)
     message(g, m, &up);
 }
 
-static void on_nodes(struct gcs *g, struct member *m, const uint8_t *id, bool good,
-                     const void *data, size_t size)
-{
-    _cleanup_(pb_freep) Raia__Gcs__ListNodesReply *reply =
-        good ? pb_unpack(&raia__gcs__list_nodes_reply__descriptor, data, size) : NULL;
-
-    (void)id;
-    for (size_t i = 0; reply && m->open && i < reply->n_nodes; i++)
-        if (reply->nodes[i]->state == RAIA__GCS__NODE_STATE__NODE_DEAD)
-            say_node(g, m, reply->nodes[i]);
-}
-
 void gcs_open(struct gcs *g, struct member *m)
 {
     Raia__Gcs__SessionHello hello = RAIA__GCS__SESSION_HELLO__INIT;
-    Raia__Gcs__ListNodesRequest list = RAIA__GCS__LIST_NODES_REQUEST__INIT;
     struct event events[ACTORS_MAX];
     Raia__Gcs__ActorEvent *pointers[ACTORS_MAX];
     struct gcs_word fence = {.type = WORD_FENCE};
@@ -196,6 +211,7 @@ void gcs_open(struct gcs *g, struct member *m)
     hello.actors = pointers;
     hello.n_actors = m->n_hosted;
     m->n_hosted = 0;
+    m->listed = false;
     m->open = true;
     if (gcs_core_session_hello(g->core, gcs_time(g), &hello, NULL) < 0) {
         m->open = false; /* it was declared dead meanwhile */
@@ -207,8 +223,6 @@ void gcs_open(struct gcs *g, struct member *m)
     report(g, m);
     while (m->n_early)
         subscribe(g, m, RAIA__GCS__CHANNEL__CHANNEL_ACTOR, m->early[--m->n_early]);
-    (void)list;
-    (void)on_nodes;
 }
 
 static void on_registered(struct gcs *g, struct member *m, const uint8_t *id, bool good,
