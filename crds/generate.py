@@ -86,6 +86,14 @@ CONTAINER = open_obj({
     "workingDir": STRING,
     "env": ENV,
     "resources": RESOURCES,
+    "ports": array(open_obj({
+        "containerPort": INT,
+        "hostPort": INT,
+        "name": STRING,
+        "protocol": STRING,
+    }, ["containerPort"])),
+    "volumeMounts": array(open_obj({"mountPath": STRING, "name": STRING}, ["mountPath", "name"]),
+                          key="mountPath"),
 }, ["name"])
 EMBEDDED_META = open_obj({"annotations": texts(), "labels": texts()})
 

@@ -89,6 +89,8 @@ rejects_bad_ones() {
     rejects $c a 'containers[0].image' 'headGroupSpec: {template: {spec: {containers: [{name: c, image: 3}]}}}'
     rejects $c a 'limits.cpu' 'headGroupSpec: {template: {spec: {containers: [{name: c, resources: {limits: {cpu: lots}}}]}}}'
     rejects $c a 'containers[1]' 'headGroupSpec: {template: {spec: {containers: [{name: c}, {name: c}]}}}'
+    rejects $c a 'ports[0].containerPort' 'headGroupSpec: {template: {spec: {containers: [{name: c, ports: [{name: p}]}]}}}'
+    rejects $c a 'volumeMounts[0].name' 'headGroupSpec: {template: {spec: {containers: [{name: c, volumeMounts: [{mountPath: /a}]}]}}}'
     rejects $c a 'replica' "$w: [{groupName: g, replica: 2, template: $pod}]"
     rejects $c a 'workerGroupSpecs[0].groupName' "$w: [{template: $pod}]"
     rejects $c a 'workerGroupSpecs[0].template' "$w: [{groupName: g}]"

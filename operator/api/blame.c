@@ -145,16 +145,75 @@ void blame_path(const struct json *template_node, const char *template_path,
         put(&w, " (", field, ", added by the operator)");
 }
 
-static void blame(const struct json *template_node, const char *path, const struct json *made,
-                  const char *prefix, const struct kube_error *why, struct api_report *ret)
+/* What is to be blamed, for a cause or a text of the server. */
+struct defendant {
+    const struct json *template_node; /* what it was made of */
+    const char *path;                 /* where that lies */
+    const struct json *made;          /* or NULL */
+    const char *prefix;               /* of the pod in what was made */
+};
+
+static void tell(const struct defendant *d, const char *field, const char *what,
+                 struct api_report *ret)
 {
     char where[API_PATH_MAX];
 
-    for (unsigned i = 0; i < why->n_causes; i++) {
-        blame_path(template_node, path, made, prefix, why->causes[i].field, where, sizeof where);
-        api_report_add(ret, where, "%s", why->causes[i].message);
+    blame_path(d->template_node, d->path, d->made, d->prefix, field, where, sizeof where);
+    api_report_add(ret, where, "%s", what);
+}
+
+/* Copies what lies between `begin` and the next `end` in the text; NULL: not there. Returns what
+ * follows. */
+static const char *between(const char *text, const char *begin, const char *end, char *buf,
+                           size_t size)
+{
+    const char *from = strstr(text, begin), *to;
+
+    if (!from)
+        return NULL;
+    from += strlen(begin);
+    to = strstr(from, end);
+    if (!to || (size_t)(to - from) >= size)
+        return NULL;
+    memcpy(buf, from, (size_t)(to - from));
+    buf[to - from] = 0;
+    return to + strlen(end);
+}
+
+/* An object that the server could not even read has no causes; what it could not read is in its
+ * text: strict decoding error: unknown field "spec.containers[0].imag", or json: cannot unmarshal
+ * string into Go struct field Container.spec.containers.ports of type []v1.ContainerPort. */
+static bool blame_text(const struct defendant *d, const char *text, struct api_report *ret)
+{
+    char field[160], found[32], wanted[64], what[128];
+    const char *rest = text, *dot;
+    bool any = false;
+
+    while ((rest = between(rest, "unknown field \"", "\"", field, sizeof field))) {
+        tell(d, field, "unknown field", ret);
+        any = true;
     }
-    if (why->n_causes == 0)
+    rest = between(text, "cannot unmarshal ", " into Go struct field ", found, sizeof found);
+    if (!rest)
+        return any;
+    rest = between(rest, "", " of type ", field, sizeof field);
+    dot = rest ? strchr(field, '.') : NULL;
+    if (!dot)
+        return any;
+    snprintf(wanted, sizeof wanted, "%.*s", (int)strcspn(rest, " ;,"), rest);
+    snprintf(what, sizeof what, "expected %s, found %s", wanted, found);
+    tell(d, dot + 1, what, ret);
+    return true;
+}
+
+static void blame(const struct json *template_node, const char *path, const struct json *made,
+                  const char *prefix, const struct kube_error *why, struct api_report *ret)
+{
+    struct defendant d = {template_node, path, made, prefix};
+
+    for (unsigned i = 0; i < why->n_causes; i++)
+        tell(&d, why->causes[i].field, why->causes[i].message, ret);
+    if (why->n_causes == 0 && !blame_text(&d, why->base.text, ret))
         api_report_add(ret, path, "%s", why->base.text);
 }
 

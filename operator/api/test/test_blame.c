@@ -3,6 +3,8 @@
  */
 #include "objects.h"
 
+#include <stdio.h>
+
 #include "api/blame.h"
 
 static const char template_yaml[] =
@@ -119,5 +121,40 @@ Test(blame, refusals)
                                "forbidden: exceeded quota");
     json_free(made);
     ray_job_free(j);
+    json_free(tree);
+}
+
+/* What the server could not even read is in its text only: it is found there. */
+Test(blame, decoding)
+{
+    struct json *tree = tree_of(cluster_yaml);
+    struct ray_cluster *c = cluster_of(tree);
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: unknown field "
+         "\"spec.containers[0].bogus\", unknown field \"spec.x\"",
+         "spec.headGroupSpec.template.spec.containers[0].bogus: unknown field; "
+         "spec.headGroupSpec.template.spec.x: unknown field"},
+        {"Pod in version \"v1\" cannot be handled as a Pod: json: cannot unmarshal string into Go "
+         "struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+         "spec.headGroupSpec.template.spec.containers.ports.containerPort: expected int32, found "
+         "string"},
+        {"json: cannot unmarshal string into Go struct field X of type int32",
+         "spec.headGroupSpec.template: json: cannot unmarshal string into Go struct field X of "
+         "type "
+         "int32"},
+        {"quantities must match the regular expression",
+         "spec.headGroupSpec.template: quantities must match the regular expression"},
+        {"unknown field \"", "spec.headGroupSpec.template: unknown field \""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kube_error why = {0};
+        struct api_report bad = {0};
+        snprintf(why.base.text, sizeof why.base.text, "%s", cases[i].text);
+        blame_group(&c->spec.head, NULL, &why, &bad);
+        cr_assert_str_eq(bad.text, cases[i].want, "%s", bad.text);
+    }
+    ray_cluster_free(c);
     json_free(tree);
 }
