@@ -62,7 +62,7 @@ fuzz() {
     rm -f "$log"
     for target in build-fuzz/test/fuzz_*; do
         name=$(basename "$target")
-        dir=$(find common proto gcs agent coreworker -type d -name "$name.corpus" | head -n 1)
+        dir=$(find common proto gcs agent coreworker operator -type d -name "$name.corpus" | head -n 1)
         mkdir -p "build-fuzz/corpus/$name"
         "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
             -artifact_prefix="build-fuzz/$name-" "build-fuzz/corpus/$name" ${dir:+"$dir"} >"$log" 2>&1

@@ -5,7 +5,7 @@
 
 #include "sim/world.h"
 
-#define SEEDS 1500
+#define SEEDS 1000
 
 int main(void)
 {
