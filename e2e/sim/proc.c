@@ -153,6 +153,8 @@ struct plink *plink_to(struct proc *p, struct process *q)
     l->tag = ++p->next_tag;
     q->link = l;
     lane_send(p->up, REC_PEER_OPEN, 0, l->tag, &q->address, sizeof(q->address));
+    if (objects_must_resync(q))
+        objects_resync(&p->objects, q);
     return l;
 }
 
@@ -182,6 +184,7 @@ void plink_closed(struct proc *p, struct plink *l, int status)
 {
     bool died = status == -RAIA_ERR_WORKER_CRASHED || status == -RAIA_ERR_NODE_DIED;
     struct process *q = l->process;
+    bool settle;
     struct raia_error e;
     struct call *c;
     struct list *i;
@@ -192,6 +195,7 @@ void plink_closed(struct proc *p, struct plink *l, int status)
     drop_outbox(l);
     if (q->link == l)
         q->link = NULL;
+    settle = !died && objects_link_broke(&p->objects, q);
     LIST_FOREACH (c, &p->ready, link)
         if (c->from == l)
             c->from = NULL;
@@ -209,7 +213,7 @@ void plink_closed(struct proc *p, struct plink *l, int status)
     if (died) {
         err_set(&e, -status, "%s", raia_strerror(status));
         objects_process_died(&p->objects, q, &e);
-    } else {
+    } else if (settle) {
         struct {
             struct proc *p;
             struct process *q;
@@ -319,8 +323,11 @@ static void opened(struct proc *p, uint32_t conn, bool channel, const struct rec
         return;
     if (!l || l->state != PLINK_OPENING) {
         l = plink_new(p, q);
-        if (l && !q->link)
+        if (l && !q->link) {
             q->link = l;
+            if (objects_must_resync(q))
+                objects_resync(&p->objects, q);
+        }
     }
     if (!l)
         return;
@@ -569,6 +576,6 @@ bool proc_idle(const struct proc *p)
         if (!list_empty(&l->outbox))
             return false;
     return !p->alive ||
-           ((p->objects.count == 0 || p->c->lenient) && p->tasks == 0 && list_empty(&p->acts) &&
+           (p->objects.count == 0 && p->tasks == 0 && list_empty(&p->acts) &&
             list_empty(&p->ready) && list_empty(&p->answering) && p->submitter.pending == 0);
 }

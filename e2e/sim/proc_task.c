@@ -516,15 +516,11 @@ void value_ask_again(struct proc *p, struct process *q)
     struct raia_ref *o;
     struct plink *l;
 
-    if (list_empty(&q->owned) && list_empty(&q->borrowed) && list_empty(&q->forwards))
-        return;
-    l = plink_to(p, q);
+    l = plink_to(p, q); /* counts are made to agree first */
     LIST_FOREACH (o, &q->owned, by_owner) {
         struct wire_object m = {.count = 1};
 
         object_name(&p->objects, o, &m.ref);
-        if (l && o->flags & OBJECT_BORROWING)
-            plink_send(p, l, WIRE_BORROW, 0, &m, sizeof(m));
         if (l && o->flags & OBJECT_QUERIED && o->state == OBJECT_PENDING)
             plink_send(p, l, WIRE_QUERY, 0, &m, sizeof(m));
     }

@@ -139,7 +139,6 @@ static void run(struct world *c)
     for (unsigned i = 0; i < c->n_procs; i++)
         load_release(c->procs[i]);
     gcs_kill_actors(c->gcs);
-    c->lenient = c->breaks > 0;
     if (!run_until(c, at_rest, until))
         sim_fail(c->sim, "something is under way, or was not given back, when all should be quiet");
 }

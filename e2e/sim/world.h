@@ -65,7 +65,6 @@ struct world {
     bool partitions;               /* this run has link faults */
     bool kills;                    /* this run has deaths */
     bool trace;                    /* what goes through lanes is printed */
-    bool lenient;                  /* what was lost with a link may leave objects behind */
     bool quiet;                    /* faults are over */
     bool closing;                  /* nothing is kept any more */
     struct gcs *gcs;               /* owned */
