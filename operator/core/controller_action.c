@@ -170,6 +170,8 @@ static int make_name(struct controller *c, struct plan_action *a)
 
 static int ask(struct op *op)
 {
+    /* A field that the server does not know is an error that names it, not silently dropped. */
+    static const struct kube_param strict[] = {{"fieldValidation", "Strict"}};
     struct item *it = op->run->it;
     const struct plan_action *a = op->a;
     struct kube_ask q = {.target = {.resource = a->resource, .ns = a->ns, .name = a->name},
@@ -178,6 +180,8 @@ static int ask(struct op *op)
     switch (a->kind) {
     case PLAN_CREATE:
         q.verb = op->looking ? KUBE_GET : KUBE_CREATE;
+        q.target.params = strict;
+        q.target.n_params = op->looking ? 0 : 1;
         break;
     case PLAN_APPLY:
         q.verb = KUBE_APPLY;
