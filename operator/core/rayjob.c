@@ -174,6 +174,8 @@ static void by_state(struct rayjob_pass *x)
         break;
     case RAYJOB_COMPLETE:
     case RAYJOB_FAILED:
+        x->all->polled -= x->m->counted;
+        x->m->counted = false;
         rayjob_ended(x);
         break;
     default:
@@ -405,7 +407,8 @@ static int plan_it(struct reconciler *r, const struct seen *s, void **memory, st
         return unreadable(s, &why, p, e);
     if (!job->managed)
         return 0;
-    struct rayjob_pass x = {.config = r->config, .s = s, .job = job, .p = p, .e = &why};
+    struct rayjob_pass x = {
+        .all = (struct rayjobs *)r, .config = r->config, .s = s, .job = job, .p = p, .e = &why};
     x.status = job->status ? json_copy(job->status) : json_new_object();
     if (!x.status)
         return err_set(e, RAIA_ERR_NOMEM, "RayJob '%s'", job->name);
@@ -433,16 +436,19 @@ static int plan_it(struct reconciler *r, const struct seen *s, void **memory, st
 
 static void forget(struct reconciler *r, void *memory)
 {
-    (void)r;
+    if (memory)
+        rayjob_memory_clear((struct rayjobs *)r, memory);
     mem_free(memory);
 }
 
 struct reconciler *rayjob_reconciler(const struct operator_config *config)
 {
-    struct reconciler *r = mem_new(struct reconciler);
+    struct rayjobs *all = mem_new(struct rayjobs);
+    struct reconciler *r;
 
-    if (!r)
+    if (!all)
         return NULL;
+    r = &all->base;
     r->resource = &ray_jobs;
     r->wants = 1u << SEEN_CLUSTERS | 1u << SEEN_JOBS | 1u << SEEN_SERVICES;
     r->plan = plan_it;

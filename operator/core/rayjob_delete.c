@@ -8,6 +8,8 @@
 #include "core/fields.h"
 #include "core/rayjob_impl.h"
 
+#define STOP_NS (2 * RAYJOB_S) /* that its own deletion waits for the Ray job to be stopped */
+
 static void check(struct rayjob_pass *x, int r)
 {
     if (r < 0 && x->r == 0)
@@ -211,11 +213,11 @@ void rayjob_deleting(struct rayjob_pass *x)
     }
     if (!ours || x->r < 0)
         return;
-    if (x->cluster && !x->cluster->meta->deleting &&
-        !rayjob_status_ended(rayjob_get(x, "jobStatus")) && x->m->stops < 1)
-        (void)rayjob_stop(x);
-    else if (x->m->stops && !x->m->stopped && x->s->now < x->m->stopped_at + 2 * RAYJOB_S)
-        plan_again(x->p, x->m->stopped_at + 2 * RAYJOB_S);
+    if (x->cluster && !x->cluster->meta->deleting && !x->m->stops &&
+        !rayjob_status_ended(rayjob_get(x, "jobStatus")) && !rayjob_stop(x))
+        plan_again(x->p, x->s->now + STOP_NS);
+    else if (x->m->stops && !x->m->stopped && x->s->now < x->m->stopped_at + STOP_NS)
+        plan_again(x->p, x->m->stopped_at + STOP_NS);
     else if (!(meta = json_new_object()))
         check(x, -RAIA_ERR_NOMEM);
     else if (json_set(meta, "finalizers", STEAL(rest)) < 0)

@@ -52,6 +52,8 @@ struct rayjob_memory {
 
     int64_t polled_at;     /* ns: when the last request for it began; 0: none yet */
     bool polling;          /* ... and it is under way */
+    bool waiting;          /* ... and counted in rayjobs.waiting */
+    bool counted;          /* in rayjobs.polled */
     char polled[16];       /* the status that it said was known */
     int64_t probed_at;     /* ns: when the last request without a wait began */
     int64_t submitted_at;  /* ns: when the last submission began; 0: none */
@@ -81,7 +83,15 @@ struct rayjob_submitter {
     const char *container; /* its name */
 };
 
+/* The reconciler: what all RayJobs share. */
+struct rayjobs {
+    struct reconciler base; /* first */
+    unsigned waiting;       /* requests that heads may hold back, under way */
+    unsigned polled;        /* RayJobs whose state is asked for */
+};
+
 struct rayjob_pass {
+    struct rayjobs *all;                  /* what they share */
     const struct operator_config *config; /* the operator's */
     const struct seen *s;                 /* what is there */
     const struct ray_job *job;            /* the object */
@@ -158,6 +168,8 @@ int rayjob_sidecar(const struct rayjob_pass *x, const char *cluster, struct json
 
 /* ---- rayjob_rest.c: the job API ---- */
 
+/* It is forgotten: what it counts for among all is taken back. */
+void rayjob_memory_clear(struct rayjobs *all, struct rayjob_memory *m);
 /* A new attempt's memory is empty. */
 void rayjob_memory_of(struct rayjob_pass *x, void **memory);
 /* Asks for the state of the Ray job if it is time to. */

@@ -18,10 +18,19 @@
 #define WAIT_MS   25000 /* that the head may wait for news */
 #define SUBMIT_MS 30000 /* for the answer to a submission */
 #define STOPS_MAX 5     /* requests to stop, then it is left */
+#define WAITS_MAX 48    /* requests that wait: of the 64 that the controller has under way */
+#define PACE      20    /* requests each second of those who find no place among them */
 
 enum { POLL = 1, PROBE, SUBMIT, STOP };
 
 #define ATTEMPT_MASK (~UINT64_C(0xff))
+
+void rayjob_memory_clear(struct rayjobs *all, struct rayjob_memory *m)
+{
+    all->waiting -= m->waiting;
+    all->polled -= m->counted;
+    *m = (struct rayjob_memory){0};
+}
 
 void rayjob_memory_of(struct rayjob_pass *x, void **memory)
 {
@@ -39,7 +48,7 @@ void rayjob_memory_of(struct rayjob_pass *x, void **memory)
         return;
     }
     if (m->attempt != attempt && !RAYJOB_PLANTED(RAYJOB_PLANT_OLD_ANSWER))
-        *m = (struct rayjob_memory){0};
+        rayjob_memory_clear(x->all, m);
     m->attempt = attempt;
     x->m = m;
 }
@@ -96,11 +105,18 @@ void rayjob_poll(struct rayjob_pass *x)
 {
     struct rayjob_memory *m = x->m;
     const char *known = m->found == RAYJOB_FOUND ? m->status : "";
-    int64_t now = x->s->now, due = m->polled_at ? m->polled_at + RAYJOB_POLL_NS : now;
-    char query[64];
+    int64_t now = x->s->now, due = now, pace;
+    bool wait;
+    char query[64] = "";
 
     if (!can_ask(x))
         return;
+    x->all->polled += !m->counted;
+    m->counted = true;
+    wait = m->waiting || x->all->waiting < WAITS_MAX;
+    pace = x->all->polled * CLOCK_NS_PER_S / PACE;
+    if (m->polled_at)
+        due = m->polled_at + (wait || pace < RAYJOB_POLL_NS ? RAYJOB_POLL_NS : pace);
     /* News since the last request: the next one at once. */
     if ((m->found == RAYJOB_FOUND || m->found == RAYJOB_ABSENT) && strcmp(m->polled, known) != 0)
         due = now;
@@ -110,8 +126,11 @@ void rayjob_poll(struct rayjob_pass *x)
         plan_again(x->p, due);
         return;
     }
-    (void)snprintf(query, sizeof query, "?wait_ms=%d&known_status=%s", WAIT_MS, known);
-    call(x, POLL, "GET", query, NULL, WAIT_MS + ASK_MS);
+    if (wait)
+        (void)snprintf(query, sizeof query, "?wait_ms=%d&known_status=%s", WAIT_MS, known);
+    call(x, POLL, "GET", query, NULL, wait ? WAIT_MS + ASK_MS : ASK_MS);
+    x->all->waiting += wait && !m->waiting;
+    m->waiting = wait;
     m->polling = true;
     m->polled_at = now;
     (void)snprintf(m->polled, sizeof m->polled, "%s", known);
@@ -268,14 +287,16 @@ static void on_submitted(struct rayjob_memory *m, const struct plan_answer *a)
 
 void rayjob_answered(struct reconciler *r, void **memory, const struct plan_answer *a)
 {
+    struct rayjobs *all = (struct rayjobs *)r;
     struct rayjob_memory *m = *memory;
 
-    (void)r;
     if (!m || ((a->tag & ATTEMPT_MASK) != m->attempt && !RAYJOB_PLANTED(RAYJOB_PLANT_OLD_ANSWER)))
         return; /* of an attempt that is over */
     switch (a->tag & ~ATTEMPT_MASK) {
     case POLL:
         m->polling = false;
+        all->waiting -= m->waiting;
+        m->waiting = false;
         on_details(m, a);
         break;
     case PROBE:

@@ -656,3 +656,39 @@ Test(rayjob, suspend)
     cr_assert_str_neq(model_status(w, "rayClusterName"), cluster);
     model_free(w);
 }
+
+/* More jobs than the controller can have requests under way for: some are asked with a wait, the
+ * others at a pace; who ends makes room. */
+Test(rayjob, many)
+{
+    enum { N = 60 };
+    struct model *w[N];
+    unsigned waiting = 0, quick = 0;
+
+    for (int i = 0; i < N; i++) {
+        w[i] = by_hand("HTTPMode", "");
+        if (i) {
+            mem_free(w[i]->r);
+            w[i]->r = w[0]->r;
+        }
+        steps(w[i], 3);
+        model_cluster_ready(w[i]);
+        steps(w[i], 2);
+        struct model_call *c = model_find_call(w[i], "GET", "/api/jobs/");
+        cr_assert(c);
+        waiting += strstr(c->url, "wait_ms") != NULL;
+        quick += strstr(c->url, "wait_ms") == NULL;
+    }
+    cr_assert_eq(waiting, 48);
+    cr_assert_eq(quick, 12);
+    answer_status(w[0], "SUCCEEDED");
+    answer_status(w[N - 1], "RUNNING");
+    cr_assert(strstr(model_find_call(w[N - 1], "GET", "/")->url, "wait_ms"));
+    for (int i = N; i-- > 0;) {
+        if (i)
+            w[i]->r->forget(w[i]->r, STEAL(w[i]->memory));
+        struct reconciler *r = i ? STEAL(w[i]->r) : NULL;
+        (void)r;
+        model_free(w[i]);
+    }
+}

@@ -184,6 +184,19 @@ Test(rayjob_delete, finalizer)
     }
 }
 
+/* One that is deleted before it has a head to ask goes at once. */
+Test(rayjob_delete, finalizer_too_early)
+{
+    struct model *w = by_hand(SPEC(""));
+
+    steps(w, 4);
+    cr_assert(model_object(w, SEEN_CLUSTERS));
+    model_set(w->job, "metadata.deletionTimestamp", "\"2026-11-22T00:00:00Z\"");
+    steps(w, 1);
+    cr_assert_null(w->job);
+    model_free(w);
+}
+
 /* -- what cannot be ------------------------------------------------------------------------------------ */
 
 /* A spec against the rules is refused with its field; when it is mended, all goes on. */

@@ -1,0 +1,328 @@
+/*
+ * RayJobs and RayClusters together, over a model API server and all that goes wrong between it and the
+ * operator (core/sim/opsim.h): each job ends, with one cluster and one Job at a time, and what is
+ * deleted leaves nothing. The operator dies after each of its writes.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash64.h"
+#include "core/inject.h"
+#include "core/raycluster.h"
+#include "core/rayjob.h"
+#include "core/sim/opsim.h"
+#include "fake_maker.h"
+
+#define JOBS     "/apis/ray.io/v1/rayjobs"
+#define CLUSTERS "/apis/ray.io/v1/rayclusters"
+#define BATCH    "/apis/batch/v1/jobs"
+#define ROOT     "/apis/ray.io/v1/namespaces/d/"
+#define NAMES    3
+#define HEADS    512
+#define RUN_NS   (4 * CLOCK_NS_PER_S)
+
+static const struct operator_config config = {.raia_image = "raia.io/raia:dev",
+                                              .raia_pull_policy = "IfNotPresent",
+                                              .cluster_domain = "x",
+                                              .version = "1",
+                                              .node_lost_ns = 30 * CLOCK_NS_PER_S,
+                                              .backoff_max_ns = 300 * CLOCK_NS_PER_S,
+                                              .restarts_max = 5};
+
+/* What the heads know: jobs by host and id, of the world that is simulated now. */
+static struct {
+    struct {
+        char key[200];    /* HOST/ID */
+        int64_t begun_at; /* ns */
+    } at[HEADS];
+    size_t n;     /* how many */
+    int64_t seen; /* ns: the latest time; an earlier one is of another world */
+} heads;
+
+static int64_t *begun(struct opsim *w, const char *host, size_t host_len, const char *id, bool make)
+{
+    char key[200];
+
+    if (sim_now(opsim_sim(w)) < heads.seen)
+        heads.n = 0;
+    heads.seen = sim_now(opsim_sim(w));
+    (void)snprintf(key, sizeof key, "%.*s/%s", (int)host_len, host, id);
+    for (size_t i = 0; i < heads.n; i++) {
+        if (strcmp(heads.at[i].key, key) == 0)
+            return &heads.at[i].begun_at;
+    }
+    if (!make || heads.n == HEADS)
+        return NULL;
+    (void)snprintf(heads.at[heads.n].key, sizeof key, "%s", key);
+    heads.at[heads.n].begun_at = heads.seen;
+    return &heads.at[heads.n++].begun_at;
+}
+
+static const char *status_of(struct opsim *w, const int64_t *at, const char *id)
+{
+    bool fails = hash_bytes(id, strlen(id)) % 3 == 0;
+
+    return sim_now(opsim_sim(w)) < *at + RUN_NS ? "RUNNING" : fails ? "FAILED" : "SUCCEEDED";
+}
+
+static int call(struct opsim *w, const struct controller_call *x, char **ret_body)
+{
+    const char *host = x->url + strlen("http://"), *path = strstr(host, "/api/jobs/");
+    char id[100];
+    int64_t *at;
+
+    (void)snprintf(id, sizeof id, "%.*s", (int)strcspn(path + 10, "/?"), path + 10);
+    if (strcmp(x->method, "POST") == 0 && !*id) {
+        struct json *body = NULL;
+        cr_assert_eq(json_parse(x->body, strlen(x->body), NULL, &body, NULL), 0);
+        (void)snprintf(id, sizeof id, "%s", json_str(json_get(body, "submission_id")));
+        json_free(body);
+        at = begun(w, host, (size_t)(path - host), id, false);
+        *ret_body = mem_strdup(at ? "Please use a different submission_id." : "{}");
+        (void)begun(w, host, (size_t)(path - host), id, true);
+        return at ? 500 : 200;
+    }
+    at = begun(w, host, (size_t)(path - host), id, false);
+    if (strcmp(x->method, "POST") == 0) {
+        *ret_body = mem_strdup("{\"stopped\":true}");
+        return at ? 200 : 404;
+    }
+    *ret_body = at ? mem_printf("{\"status\":\"%s\",\"start_time\":%lld}", status_of(w, at, id),
+                                1790000000000LL + *at / 1000000)
+                   : mem_strdup("there is none");
+    return at ? 200 : 404;
+}
+
+/* ---- others ---- */
+
+static void make(struct opsim *w, unsigned n, bool http, unsigned retries, bool shutdown)
+{
+    opsim_ask(w, "POST", ROOT "rayjobs",
+              "{\"metadata\":{\"name\":\"j%u\"},\"spec\":{\"entrypoint\":\"x\",\"submissionMode\":"
+              "\"%s\",\"backoffLimit\":%u,\"shutdownAfterJobFinishes\":%s,\"rayClusterSpec\":{"
+              "\"headGroupSpec\":{\"rayStartParams\":{},\"template\":{\"spec\":{\"containers\":[{"
+              "\"name\":\"head\",\"image\":\"any\"}]}}}}}}",
+              n, http ? "HTTPMode" : "K8sJobMode", retries, shutdown ? "true" : "false");
+}
+
+static void outside(struct opsim *w)
+{
+    struct prng *p = sim_prng(opsim_sim(w));
+    unsigned n = (unsigned)prng_below(p, NAMES);
+    char target[100];
+
+    (void)snprintf(target, sizeof target, ROOT "rayjobs/j%u", n);
+    switch (prng_below(p, 12)) {
+    case 0:
+    case 1:
+    case 2:
+        make(w, n, prng_chance(p, 0.5), (unsigned)prng_below(p, 3), prng_chance(p, 0.7));
+        break;
+    case 3:
+        if (json_true(
+                json_at(kube_model_get(opsim_model(w), JOBS, "d", target + strlen(target) - 2),
+                        "spec.shutdownAfterJobFinishes")))
+            opsim_ask(w, "PATCH", target, "{\"spec\":{\"suspend\":%s}}",
+                      prng_chance(p, 0.5) ? "true" : "false");
+        break;
+    case 4:
+        if (prng_chance(p, 0.5))
+            opsim_ask(w, "DELETE", target, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+struct submitters {
+    struct opsim *w;       /* the world */
+    char target[8][160];   /* of Jobs that end */
+    const char *status[8]; /* how */
+    size_t n;              /* how many */
+};
+
+/* A Job's pod: submits, and ends as the job does. */
+static void submitter(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    struct submitters *k = arg;
+    const struct json *env = json_at(o, "spec.template.spec.containers[0].env");
+    const char *address =
+        json_str(json_get(inject_find(env, "name", "RAY_DASHBOARD_ADDRESS"), "value"));
+    const char *id = json_str(json_get(inject_find(env, "name", "RAY_JOB_SUBMISSION_ID"), "value"));
+    const int64_t *at = begun(k->w, address, strlen(address), id, true);
+
+    if (!at || k->n == 8 || json_first(json_at(o, "status.conditions")) ||
+        strcmp(status_of(k->w, at, id), "RUNNING") == 0)
+        return;
+    (void)snprintf(k->target[k->n], sizeof k->target[0],
+                   "/apis/batch/v1/namespaces/%s/jobs/%s/status", ns, name);
+    k->status[k->n++] = strcmp(status_of(k->w, at, id), "FAILED") == 0 ? "Failed" : "Complete";
+}
+
+static void tick(struct opsim *w)
+{
+    struct submitters k = {.w = w};
+
+    kube_model_each(opsim_model(w), BATCH, submitter, &k);
+    for (size_t i = 0; i < k.n; i++)
+        opsim_ask(w, "PATCH", k.target[i],
+                  "{\"status\":{\"conditions\":[{\"type\":\"%s\",\"status\":\"True\",\"reason\":"
+                  "\"PodFailurePolicy\"}]}}",
+                  k.status[i]);
+    for (unsigned i = 0; opsim_quiet(w) && i < NAMES; i++) {
+        char target[100];
+        (void)snprintf(target, sizeof target, ROOT "rayjobs/j%u", i);
+        if (json_true(
+                json_at(kube_model_get(opsim_model(w), JOBS, "d", target + strlen(target) - 2),
+                        "spec.suspend")))
+            opsim_ask(w, "PATCH", target, "{\"spec\":{\"suspend\":false}}");
+    }
+}
+
+static bool story(struct opsim *w, unsigned step)
+{
+    switch (step) {
+    case 0:
+        make(w, 0, false, 1, true);
+        make(w, 1, true, 2, false);
+        return true;
+    case 1:
+        opsim_ask(w, "PATCH", ROOT "rayjobs/j0", "{\"spec\":{\"suspend\":true}}");
+        return true;
+    case 2:
+        opsim_ask(w, "PATCH", ROOT "rayjobs/j0", "{\"spec\":{\"suspend\":false}}");
+        return true;
+    case 3:
+        opsim_ask(w, "DELETE", ROOT "rayjobs/j1", NULL);
+        make(w, 2, true, 0, true);
+        return true;
+    }
+    return false;
+}
+
+/* ---- what must hold ---- */
+
+struct owned {
+    const char *uid; /* of the owner */
+    unsigned n;      /* of its objects that are not deleted */
+};
+
+static void count(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    struct owned *k = arg;
+    const char *uid = json_str(json_at(o, "metadata.ownerReferences[0].uid"));
+
+    (void)ns, (void)name;
+    k->n += uid && !strcmp(uid, k->uid) && !json_at(o, "metadata.deletionTimestamp");
+}
+
+static unsigned owned(struct opsim *w, const char *collection, const char *uid)
+{
+    struct owned k = {.uid = uid};
+
+    kube_model_each(opsim_model(w), collection, count, &k);
+    return k.n;
+}
+
+struct check {
+    struct opsim *w; /* the world */
+    bool rest;       /* all must have ended */
+};
+
+static void check_job(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    struct check *c = arg;
+    struct sim *s = opsim_sim(c->w);
+    const char *uid = json_str(json_at(o, "metadata.uid"));
+    const char *state = json_str(json_at(o, "status.jobDeploymentStatus"));
+    const char *job = json_str(json_at(o, "status.jobStatus"));
+    int64_t failed = 0, limit = 0, succeeded = 0;
+
+    (void)ns;
+    if (owned(c->w, CLUSTERS, uid) > 1 || owned(c->w, BATCH, uid) > 1)
+        sim_fail(s, "%s has two clusters or two Jobs", name);
+    (void)json_int(json_at(o, "status.failed"), &failed);
+    (void)json_int(json_at(o, "status.succeeded"), &succeeded);
+    (void)json_int(json_at(o, "spec.backoffLimit"), &limit);
+    if (failed > limit + 1 || succeeded > 1)
+        sim_fail(s, "%s failed %lld times, succeeded %lld", name, (long long)failed,
+                 (long long)succeeded);
+    if (!c->rest)
+        return;
+    if (!state || (strcmp(state, "Complete") != 0 && strcmp(state, "Failed") != 0))
+        sim_fail(s, "%s is %s in the end", name, state ? state : "new");
+    else if (!strcmp(state, "Complete") && (!job || strcmp(job, "SUCCEEDED") != 0))
+        sim_fail(s, "%s is Complete, but its job %s", name, job ? job : "none");
+    else if (json_true(json_at(o, "spec.shutdownAfterJobFinishes")) && owned(c->w, CLUSTERS, uid))
+        sim_fail(s, "%s has ended, and its cluster is there", name);
+    if (json_at(o, "metadata.deletionTimestamp"))
+        sim_fail(s, "%s does not go", name);
+}
+
+static void check_cluster(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    struct check *c = arg;
+    const char *owner = json_str(json_at(o, "metadata.ownerReferences[0].name"));
+
+    if (c->rest && (!owner || !kube_model_get(opsim_model(c->w), JOBS, ns, owner)))
+        sim_fail(opsim_sim(c->w), "cluster %s belongs to nobody", name);
+}
+
+static int always(struct opsim *w)
+{
+    struct check c = {.w = w};
+
+    kube_model_each(opsim_model(w), JOBS, check_job, &c);
+    return 0;
+}
+
+static int finally(struct opsim *w)
+{
+    struct check c = {.w = w, .rest = true};
+
+    kube_model_each(opsim_model(w), JOBS, check_job, &c);
+    kube_model_each(opsim_model(w), CLUSTERS, check_cluster, &c);
+    return 0;
+}
+
+static struct opsim_options options(struct reconciler **all)
+{
+    return (struct opsim_options){.reconcilers = all,
+                                  .n_reconcilers = 2,
+                                  .outside = outside,
+                                  .story = story,
+                                  .tick = tick,
+                                  .always = always,
+                                  .finally = finally,
+                                  .call = call};
+}
+
+TestSuite(rayjob_server, .timeout = 500);
+
+/* Whatever is lost, late, refused, or dies: jobs end as they should. */
+Test(rayjob_server, chaos)
+{
+    struct fake_maker maker = fake_maker_init();
+    struct reconciler *all[] = {rayjob_reconciler(&config),
+                                raycluster_reconciler(&config, &maker.base)};
+    struct opsim_options o = options(all);
+
+    cr_assert_eq(sim_seeds("rayjob", 1, opsim_seeds(100), opsim_chaos, &o), 0);
+    mem_free(all[0]);
+    raycluster_free(all[1]);
+}
+
+/* The operator dies right after its k-th write, for each k: no duplicate, no orphan. */
+Test(rayjob_server, deaths)
+{
+    struct fake_maker maker = fake_maker_init();
+    struct reconciler *all[] = {rayjob_reconciler(&config),
+                                raycluster_reconciler(&config, &maker.base)};
+    struct opsim_options o = options(all);
+
+    cr_assert_eq(opsim_deaths("rayjob", &o), 0);
+    mem_free(all[0]);
+    raycluster_free(all[1]);
+}
