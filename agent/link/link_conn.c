@@ -231,7 +231,7 @@ int link_accept_stream(void *arg, struct rpc_stream *st, struct raia_error *e)
 
     if (k->ended)
         return err_set(e, RAIA_ERR_SHUTDOWN, "this node ends");
-    if (k->tls && (!peer->common_name || strcmp(peer->common_name, "raia-node")))
+    if (k->tls && !rpc_peer_is(peer, "raia-node"))
         return err_set(e, RAIA_ERR_PERMISSION, "only nodes of the cluster may link");
     c = link_conn_new(k);
     if (!c)

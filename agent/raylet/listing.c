@@ -197,12 +197,7 @@ void listing_gone(struct session *s)
 /* Only daemons of the cluster may ask; false: refused. */
 static bool admit(const struct raylet *r, struct rpc_request *q)
 {
-    const struct rpc_peer *peer = rpc_request_peer(q);
-    bool is_node = !*r->config.tls_dir;
-
-    for (size_t i = 0; i < peer->n_sans && !is_node; i++)
-        is_node = strcmp(peer->sans[i], TLS_NAME) == 0;
-    if (is_node)
+    if (!*r->config.tls_dir || rpc_peer_is(rpc_request_peer(q), TLS_NAME))
         return true;
     rpc_reply_error(q, RAIA_ERR_PERMISSION, "only daemons of the cluster may ask this");
     return false;

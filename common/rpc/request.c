@@ -136,3 +136,11 @@ void rpc_request_on_cancel(struct rpc_request *q, void (*fn)(void *arg), void *a
     q->on_cancel = fn;
     q->on_cancel_arg = arg;
 }
+
+bool rpc_peer_is(const struct rpc_peer *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_sans; i++)
+        if (!strcmp(p->sans[i], name))
+            return true;
+    return p->common_name && !strcmp(p->common_name, name);
+}

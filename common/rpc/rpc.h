@@ -72,6 +72,9 @@ struct rpc_peer {
     size_t n_sans;           /* how many */
 };
 
+/* Whether its verified certificate names it so, as an alternative name or as the common name. */
+bool rpc_peer_is(const struct rpc_peer *p, const char *name);
+
 /* ---- server ---- */
 
 struct rpc_server_opts {

@@ -116,7 +116,7 @@ T
 api() { curl -s -m 20 -H "Authorization: Bearer ${2:-$token}" "http://127.0.0.1:$port$1"; }
 alive() { api '/api/v0/nodes?detail=1' | jq '[.data.result.result[]? | select(.state == "ALIVE")] | length'; }
 has_alive() { [ "$(alive)" = "$1" ]; }
-log_has() { k logs "$1" 2>/dev/null | grep -q -- "$2"; }
+log_has() { k logs "$1" -c ray >"$work/log.$1" 2>/dev/null && grep -q -- "$2" "$work/log.$1"; }
 # forward_api: $port reaches the API of the head that runs now.
 forward_api() {
     local p
@@ -142,12 +142,12 @@ forms() {
     equal "CPUs" 4 "$(api /api/v0/nodes?detail=1 | jq '[.data.result.result[].resources_total.CPU // 0] | add')"
     log_has c-worker-1 'flags of Ray that mean nothing here: --dashboard-agent-listen-port' || fail "an ignored flag is not named"
     log_has c-head 'msg="GCS ready"' || fail "kubectl logs does not show the head's log"
-    k exec c-head -- /bin/bash -c 'tr "\0" " " </proc/1/cmdline' >"$work/one"
+    k exec c-head -c ray -- /bin/bash -c 'tr "\0" " " </proc/1/cmdline' >"$work/one"
     grep -q '^/opt/raia/bin/raia-agent ' "$work/one" || fail "pid 1 of the head is $(cat "$work/one")"
     ! grep -qF "$token" "$work/one" || fail "the token is in a command line"
-    ! { k logs c-head; k logs c-worker-1; } | grep -qF "$token" || fail "the token is in a log"
-    k exec c-worker-2 -- /opt/raia/bin/ray status >"$work/status" || fail "ray status in a pod"
-    equal "pods by ray list" 3 "$(k exec c-head -- /opt/raia/bin/ray list nodes --format json | jq length)"
+    ! { k logs c-head -c ray; k logs c-worker-1 -c ray; } | grep -qF "$token" || fail "the token is in a log"
+    k exec c-worker-2 -c ray -- /opt/raia/bin/ray status >"$work/status" || fail "ray status in a pod"
+    equal "pods by ray list" 3 "$(k exec c-head -c ray -- /opt/raia/bin/ray list nodes --format json | jq length)"
 }
 
 # counts_words SUBMIT...: submits the word count of the programs' own sources, with a folder of its own.
@@ -164,14 +164,14 @@ make_job() {
 }
 runs_job() {
     make_job
-    RAY_AUTH_TOKEN=$token "$build/bin/raia" job submit --address "http://127.0.0.1:$port" --working-dir "$work/job" -- ./wordcount text \
+    RAY_AUTH_TOKEN=$token timeout 90 "$build/bin/raia" job submit --address "http://127.0.0.1:$port" --working-dir "$work/job" -- ./wordcount text \
         >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err" >&2; fail "raia job submit"; }
     counted "$work/out"
     say "$(wc -l <"$work/expected") words counted as by coreutils"
     # Both workers took part, over links.
     local n
     for n in 1 2; do
-        k exec "c-worker-$n" -- /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3; cat <&3' >"$work/metrics.$n"
+        k exec "c-worker-$n" -c ray -- /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3; cat <&3' >"$work/metrics.$n"
         [ "$(awk '/^raia_raylet_leases_granted_total/ { print $2 }' "$work/metrics.$n" | tr -d '\r')" -gt 0 ] || fail "worker $n had no lease"
     done
 }
@@ -200,12 +200,12 @@ refuses() {
     # A certificate that another CA signed: refused by the head, who says so.
     pod c-stranger worker node2 c-raia-tls-stranger localhost/debian:12 | k apply -f - >/dev/null
     until_ok 60 log_has c-stranger 'node.pem\|certificate' || fail "a stranger does not say what is wrong"
-    k logs c-stranger | tail -2 >&2
+    k logs c-stranger -c ray | tail -2 >&2
     pod c-elsewhere worker node2 c-raia-tls-elsewhere localhost/debian:12 | k apply -f - >/dev/null
     until_ok 60 log_has c-elsewhere 'certificate verify failed\|cannot register' || fail "a node of another CA does not say what is wrong"
     until_ok 30 log_has c-head 'msg="a connection was refused"' || fail "the head does not say that it refused a connection"
-    k logs c-head | grep 'a connection was refused' | tail -1 >&2
-    k logs c-elsewhere | grep 'cannot register' | tail -1 >&2
+    k logs c-head -c ray | grep 'a connection was refused' | tail -1 >&2
+    k logs c-elsewhere -c ray | grep 'cannot register' | tail -1 >&2
     equal "nodes with strangers about" 3 "$(alive)"
     k delete pod c-stranger c-elsewhere --grace-period=0 --force >/dev/null 2>&1
 }
@@ -223,10 +223,10 @@ notices() {
 rotates() {
     # A new leaf for the workers, in the running pods' volume; and who joins now meets it.
     local before
-    before=$(k exec c-worker-1 -- md5sum /etc/raia/tls/node.pem)
+    before=$(k exec c-worker-1 -c ray -- md5sum /etc/raia/tls/node.pem)
     leaf worker ca worker
     tls_secret c-raia-tls-worker ca worker
-    changed() { [ "$(k exec c-worker-1 -- md5sum /etc/raia/tls/node.pem)" != "$before" ]; }
+    changed() { [ "$(k exec c-worker-1 -c ray -- md5sum /etc/raia/tls/node.pem)" != "$before" ]; }
     until_ok 120 changed || fail "the volume has the old certificate"
     sleep 6 # the daemons look every five seconds
     k delete pod c-worker-2 >/dev/null

@@ -92,6 +92,9 @@ static void serve_who(void *arg, struct rpc_request *q, const void *data, size_t
 {
     (void)arg, (void)data, (void)size;
     const struct rpc_peer *p = rpc_request_peer(q);
+    cr_assert(!p->common_name || rpc_peer_is(p, p->common_name));
+    cr_assert(!p->n_sans || rpc_peer_is(p, p->sans[0]));
+    cr_assert_not(rpc_peer_is(p, "raia"));
     snprintf(seen_cn, sizeof seen_cn, "%s", p->common_name ? p->common_name : "(none)");
     snprintf(seen_san, sizeof seen_san, "%s", p->n_sans ? p->sans[0] : "(none)");
     rpc_reply(q, "ok", 2);
