@@ -1,6 +1,7 @@
 /*
  * Suspending: said in the status before the first pod is deleted, and done to its end even if
- * `suspend` is taken back, so that a queue (Kueue) never sees half a cluster.
+ * `suspend` is taken back, so that a queue (Kueue) never sees half a cluster. Its end is said before
+ * the first pod is made.
  */
 #include "api/conditions.h"
 #include "core/raycluster_impl.h"
@@ -24,7 +25,7 @@ bool rc_suspend__(struct rc_pass *x)
             return true;
         }
         conditions_remove(x->conditions, RAY_COND_SUSPENDED);
-        return false;
+        return true; /* pods come when that is said */
     }
     if (!x->c->spec.suspend)
         return false;

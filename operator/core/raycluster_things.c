@@ -51,10 +51,14 @@ static bool has_head(const struct rc_pass *x)
     return false;
 }
 
-/* A Secret or claim of that name that somebody else has made serves as well, unseen: so it is asked
- * for once, and again before each head. */
-static bool ask_again(struct rc_pass *x, bool *tried)
+/* A Secret or claim of that name that somebody else has made serves as well, unseen: so what was never
+ * seen is asked for once, and again before each head. */
+static bool ask_again(struct rc_pass *x, enum seen_kind kind, const char *name, bool *tried)
 {
+    if (!lacks(x, kind, name)) {
+        *tried = false;
+        return false;
+    }
     if (*tried && !x->s->failure && has_head(x))
         return false;
     *tried = true;
@@ -67,7 +71,7 @@ static void make_token(struct rc_pass *x)
     bool made = false;
     const char *name = secret_token_name(x->c, x->self->base.config, &made);
 
-    if (!made || !lacks(x, SEEN_SECRETS, name) || !ask_again(x, &x->memory->token_tried))
+    if (!made || !ask_again(x, SEEN_SECRETS, name, &x->memory->token_tried))
         return;
     int r = secret_token(x->c, x->self->maker, &o, x->e);
     make(x, r, &kube_secrets, o);
@@ -79,8 +83,8 @@ static void make_claim(struct rc_pass *x)
     struct json *o = NULL;
 
     pod_storage_claim(x->c, name, sizeof name);
-    if (!pod_has_storage(x->c) || x->c->spec.ft.claim || !lacks(x, SEEN_PVCS, name) ||
-        !ask_again(x, &x->memory->storage_tried))
+    if (!pod_has_storage(x->c) || x->c->spec.ft.claim ||
+        !ask_again(x, SEEN_PVCS, name, &x->memory->storage_tried))
         return;
     int r = service_storage(x->c, &o);
     make(x, r, &kube_pvcs, o);
