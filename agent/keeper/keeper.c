@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "json/json.h"
@@ -42,6 +43,9 @@ struct keeper {
     struct loop_timer head_timer; /* looks at gcs.json */
     struct loop_timer stop_timer; /* the end of the grace */
     struct loop_signal *sigchld;
+    int owner; /* pidfd of the process that it ends with; -1: none */
+    struct loop_fd *owner_watch;
+    bool orphaned; /* that process has ended */
     bool stopping, failed;
 };
 
@@ -227,6 +231,29 @@ void keeper_stop(struct keeper *k)
     check_stopped(k);
 }
 
+static void on_owner(void *arg, int fd, unsigned events)
+{
+    struct keeper *k = arg;
+    (void)fd;
+    (void)events;
+    loop_fd_set(k->owner_watch, 0);
+    k->orphaned = true;
+    log_info("the program of this cluster has ended", "pidfd=%d", fd);
+    if (!k->stopping)
+        keeper_stop(k);
+}
+
+int keeper_follow(struct keeper *k, int pidfd, struct raia_error *e)
+{
+    k->owner = pidfd;
+    return loop_fd_new(k->loop, pidfd, LOOP_READ, on_owner, k, &k->owner_watch, e);
+}
+
+bool keeper_orphaned(const struct keeper *k)
+{
+    return k->orphaned;
+}
+
 bool keeper_failed(const struct keeper *k)
 {
     return k->failed;
@@ -238,6 +265,7 @@ int keeper_new(struct loop *l, const char *state_dir, struct keeper **ret_k, str
     if (!k)
         return err_set(e, RAIA_ERR_NOMEM, "the keeper");
     k->loop = l;
+    k->owner = -1;
     k->state_dir = mem_strdup(state_dir);
     _cleanup_(mem_freep) char *path = mem_printf("%s/plan.json", state_dir);
     int r = k->state_dir && path ? plan_load(path, &k->plan, e)
@@ -275,6 +303,8 @@ void keeper_free(struct keeper *k)
     for (size_t i = 0; k->nodes && i < k->plan.n; i++)
         loop_timer_stop(&k->nodes[i].timer);
     loop_signal_free(k->sigchld);
+    loop_fd_free(k->owner_watch);
+    fd_closep(&k->owner);
     plan_done(&k->plan);
     mem_free(k->nodes);
     mem_free(k->gcs_address);

@@ -26,6 +26,11 @@ struct keeper;
 /* state_dir: the cluster's, absolute; copied. Starts the head. */
 int keeper_new(struct loop *l, const char *state_dir, struct keeper **ret_k, struct raia_error *e);
 
+/* Ends it as keeper_stop does when the process of this pidfd (taken over) ends. -NOMEM. */
+int keeper_follow(struct keeper *k, int pidfd, struct raia_error *e);
+/* True once that process has ended: the state folder is of no use to anybody. */
+bool keeper_orphaned(const struct keeper *k);
+
 /* Ends all nodes, then the loop. A second call skips the grace. */
 void keeper_stop(struct keeper *k);
 

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "keeper/keeper.h"
@@ -42,10 +43,13 @@ static int take_lock(const char *state_dir)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || argv[1][0] != '/') {
-        fprintf(stderr, "usage: raia-keeper STATE_DIR (absolute; `raia up` calls it)\n");
+    if (argc < 2 || argc > 3 || argv[1][0] != '/' || (argc == 3 && strcmp(argv[2], "3"))) {
+        fprintf(stderr, "usage: raia-keeper STATE_DIR [3] (absolute; `raia up` calls it; 3: the "
+                        "pidfd of a process that it ends with)\n");
         return 2;
     }
+    if (argc == 3)
+        (void)fcntl(3, F_SETFD, FD_CLOEXEC);
     struct raia_error e = {0};
     struct loop *loop = NULL;
     struct keeper *k = NULL;
@@ -62,16 +66,20 @@ int main(int argc, char **argv)
         r = loop_signal_new(loop, SIGINT, on_stop, &k, &intr, &e);
     if (r == 0)
         r = keeper_new(loop, argv[1], &k, &e);
+    if (r == 0 && argc == 3)
+        r = keeper_follow(k, 3, &e);
     if (r < 0)
         log_error("cannot start", "error=%s", LOG_Q(e.text));
     else
         (void)loop_run(loop);
-    bool failed = r < 0 || keeper_failed(k);
+    bool failed = r < 0 || keeper_failed(k), orphaned = k && keeper_orphaned(k);
     keeper_free(k);
     loop_signal_free(term);
     loop_signal_free(intr);
     if (loop)
         (void)loop_free(loop);
     log_info("ended", "status=%d", failed);
+    if (orphaned) /* as if its program had ended it */
+        (void)io_remove_tree(argv[1], NULL);
     return failed;
 }

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "cli/api.h"
@@ -97,7 +98,24 @@ static bool same_nodes(const char *dir, const struct manifest_cluster *c)
     return json_equal(json_get(old, "nodes"), json_get(new, "nodes"));
 }
 
-static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
+/* The plan's owner, a process that the cluster ends with, as a pidfd; -1: it has none. */
+static int open_owner(const struct json *plan, int *ret_fd, struct raia_error *e)
+{
+    int64_t pid = 0;
+
+    *ret_fd = -1;
+    if (json_opt_int(plan, "owner", 0, &pid, NULL) < 0 || pid == 0)
+        return 0;
+    *ret_fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    /* While it is our parent its number cannot be another's. */
+    if (*ret_fd >= 0 && getppid() == pid)
+        return 0;
+    fd_closep(ret_fd);
+    return err_set(e, RAIA_ERR_INVALID,
+                   "--owner %lld: that process is not the caller, or has ended", (long long)pid);
+}
+
+static int start_keeper(const char *dir, int owner, pid_t *ret_pid, struct raia_error *e)
 {
     _cleanup_(mem_freep) char *program = process_program("raia-keeper", e);
     if (!program)
@@ -105,7 +123,8 @@ static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
     _cleanup_(mem_freep) char *log = mem_printf("%s/keeper.log", dir);
     if (!log)
         return err_set(e, RAIA_ERR_NOMEM, "the keeper");
-    char *argv[] = {program, (char *)(uintptr_t)dir, NULL};
+    char *argv[] = {program, (char *)(uintptr_t)dir, NULL, NULL};
+    char number[] = "3";
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
     posix_spawn_file_actions_init(&fa);
@@ -113,6 +132,10 @@ static int start_keeper(const char *dir, pid_t *ret_pid, struct raia_error *e)
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&fa, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     posix_spawn_file_actions_adddup2(&fa, 1, 2);
+    if (owner >= 0) {
+        posix_spawn_file_actions_adddup2(&fa, owner, 3);
+        argv[2] = number;
+    }
     posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSID); /* Ctrl-C here is not meant for it */
     int r = posix_spawn(ret_pid, program, &fa, &at, argv, environ);
     posix_spawn_file_actions_destroy(&fa);
@@ -232,12 +255,15 @@ int cluster_start(const char *dir, const struct json *plan, pid_t *ret_keeper, s
     _cleanup_(mem_freep) char *text = json_print(plan, JSON_PRETTY, NULL);
     if (!path || !text)
         return err_set(e, RAIA_ERR_NOMEM, "the plan");
+    _cleanup_(fd_closep) int owner = -1;
     int r = check_programs(e);
+    if (r == 0)
+        r = open_owner(plan, &owner, e);
     if (r == 0)
         r = make_folders(plan, dir, e);
     if (r == 0)
         r = io_write_file(path, text, strlen(text), 0600, 0, e);
-    return r == 0 ? start_keeper(dir, ret_keeper, e) : r;
+    return r == 0 ? start_keeper(dir, owner, ret_keeper, e) : r;
 }
 
 int cluster_start_head(const char *name, const char *dir, const struct json *plan, const char *host,

@@ -29,6 +29,7 @@
 
 struct options {
     bool head, block;
+    uint64_t owner;                  /* process that it ends with; 0: none */
     const char *address;             /* HOST:PORT or a join file */
     const char *join_file;           /* with HOST:PORT */
     const char *name;                /* of the state folder */
@@ -107,6 +108,10 @@ static int parse_one(struct options *o, const char *flag, const char *value, str
         return parse_object(flag, value, true, o->resources.resources, e);
     else if (!strcmp(flag, "labels"))
         return parse_object(flag, value, false, o->resources.labels, e);
+    else if (!strcmp(flag, "owner"))
+        return str_to_u64(value, &o->owner) < 0 || o->owner < 2 || o->owner > INT32_MAX
+                   ? wrong(e, flag, value, "the process id of the caller")
+                   : 0;
     else if (!strcmp(flag, "port") || !strcmp(flag, "dashboard-port")) {
         uint64_t *to = flag[0] == 'p' ? &o->port : &o->dashboard_port;
         if (str_to_u64(value, to) < 0 || *to > 65535)
@@ -132,6 +137,7 @@ static const struct option flags[] = {{"head", no_argument, NULL, 'x'},
                                       {"object-store-memory", required_argument, NULL, 'x'},
                                       {"resources", required_argument, NULL, 'x'},
                                       {"labels", required_argument, NULL, 'x'},
+                                      {"owner", required_argument, NULL, 'x'},
                                       {NULL, 0, NULL, 0}};
 
 /* A plan of one node; `more` is an option that only this node has (later ones win). */
@@ -143,6 +149,8 @@ static int make_plan(const struct options *o, const char *node, const char *dir,
     int r = json_set(plan, "nodes", nodes); /* takes it in any case */
     if (r == 0)
         r = json_set_bool(plan, "start", true); /* `raia stop` ends it */
+    if (r == 0 && o->owner)
+        r = json_set_int(plan, "owner", (int64_t)o->owner);
     if (r == 0)
         r = plan_add_node(nodes, &o->resources, node, o->head, dir, (int)o->port,
                           (int)o->dashboard_port);
@@ -368,6 +376,7 @@ const struct verb verb_start = {
             "  --num-cpus, --num-gpus, --memory, --object-store-memory QUANTITY\n"
             "  --resources, --labels JSON\n"
             "  --name NAME                of its folder and in `raia status` (local)\n"
+            "  --owner PID                ends with this process, the caller, and leaves nothing\n"
             "  --block                    stay until Ctrl-C, which ends it\n",
 };
 

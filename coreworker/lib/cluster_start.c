@@ -80,7 +80,7 @@ static int run(char *const argv[], bool quiet, int64_t deadline)
 int cluster_start(const struct raia_config *config, char *path, size_t size, pid_t *ret_pid,
                   char *name, size_t name_size, struct raia_error *e)
 {
-    char cpus[32], store[32], program[PATH_MAX + 16], *argv[16];
+    char cpus[32], store[32], owner[16], program[PATH_MAX + 16], *argv[18];
     int n = 0, r;
 
     snprintf(name, name_size, "own-%d-%llx", (int)getpid(), (unsigned long long)clock_unix_ms());
@@ -89,6 +89,9 @@ int cluster_start(const struct raia_config *config, char *path, size_t size, pid
     argv[n++] = (char *)(uintptr_t) "--head";
     argv[n++] = (char *)(uintptr_t) "--name";
     argv[n++] = name;
+    snprintf(owner, sizeof(owner), "%d", (int)getpid());
+    argv[n++] = (char *)(uintptr_t) "--owner"; /* killed, it takes the cluster along */
+    argv[n++] = owner;
     argv[n++] = (char *)(uintptr_t) "--port";
     argv[n++] = (char *)(uintptr_t) "0";
     argv[n++] = (char *)(uintptr_t) "--dashboard-port";
