@@ -261,6 +261,8 @@ static void put_done(struct loop_work *work, int r)
         op_end(o, r < 0 ? r : o->status);
         return;
     }
+    code_touch(o->r, o->sha256);
+    code_trim_later(o->r);
     op_tell(o);
     put_package(o);
 }
@@ -402,6 +404,7 @@ void code_get(struct raylet *r, const char *sha256, code_fn fn, void *arg)
     struct code_op *o;
 
     if (path && access(path, X_OK) == 0) {
+        code_touch(r, sha256);
         fn(arg, 0, sha256, &e);
         return;
     }

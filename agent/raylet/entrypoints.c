@@ -60,6 +60,7 @@ static void release(struct raylet *r, struct entrypoint *p)
 
     if (m)
         raia__gcs__start_entrypoint__free_unpacked(m, NULL);
+    mem_free(STEAL(p->dir));
     p->waiting = p->due = false;
     if (!p->reserved)
         return;
@@ -267,6 +268,7 @@ static void start(struct raylet *r, struct entrypoint *p, const char *dir)
     struct raia_error e = {0};
 
     p->waiting = false;
+    p->dir = dir ? mem_strdup(dir) : NULL;
     if (spawn(r, p, m, dir, &e) < 0)
         fail(r, p, &e);
     raia__gcs__start_entrypoint__free_unpacked(m, NULL);

@@ -257,5 +257,6 @@ void job_ended(struct raylet *r, const uint8_t id[4])
     if (!j || !j->keep)
         objects_job_gone(r, key);
     trim(r);
+    code_trim_later(r);
     raylet_touch(r);
 }

@@ -50,6 +50,10 @@ static void op_end(struct package_op *o, int status)
         status = -e->code;
         log_warn("a working folder could not be set up", "error=%s", LOG_Q(e->text));
     }
+    if (status == 0) {
+        code_touch(o->r, strrchr(o->dir, '/') + 1);
+        code_trim_later(o->r);
+    }
     o->fn(o->arg, status, o->dir ? o->dir : "", &o->error);
     mem_free(o->uri);
     mem_free(o->zip);

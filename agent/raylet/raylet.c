@@ -413,6 +413,7 @@ void raylet_free(struct raylet *r)
         close(r->page_fd);
     if (r->bell_fd >= 0)
         close(r->bell_fd);
+    code_trim_free(r);
     if (r->loop) {
         while (loop_run_once(r->loop, 0))
             ;

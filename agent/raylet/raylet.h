@@ -108,8 +108,9 @@ struct raylet {
     struct loop_signal *term;
     bool stopping;
     int exit_status;
-    uint64_t store_capacity; /* bytes */
-    uint64_t nrecords;       /* taken from rings, ever */
+    struct code_trim *code_trim; /* code_trim.c; NULL: not needed yet */
+    uint64_t store_capacity;     /* bytes */
+    uint64_t nrecords;           /* taken from rings, ever */
 };
 
 /* ---- main.c, raylet.c */
@@ -277,6 +278,12 @@ void code_put(struct raylet *r, int fd, code_fn fn, void *arg);
 void code_get(struct raylet *r, const char *sha256, code_fn fn, void *arg);
 char *code_path(const struct raylet *r, const char *sha256); /* mem_free */
 
+/* code_trim.c: code/ has grown, or something there is of no use any more: it is held to its bound. */
+void code_trim_later(struct raylet *r);
+/* An entry of code/ is in use now: it goes last. */
+void code_touch(const struct raylet *r, const char *name);
+void code_trim_free(struct raylet *r);
+
 /* packages.c: a working_dir of "gcs://NAME" as a folder here; fn exactly once. */
 typedef void (*package_fn)(void *arg, int status, const char *dir, const struct raia_error *e);
 bool package_is(const char *working_dir);
@@ -359,6 +366,7 @@ struct entrypoint {
     bool waiting;                  /* for its resources, or its working_dir */
     bool reserved;                 /* the scheduler holds resources for it, or will */
     bool due;                      /* they are free: entrypoints_turn starts it */
+    char *dir;                     /* its unpacked working_dir; owned; or NULL */
     Raia__Gcs__StartEntrypoint *m; /* what is to be started, while it waits; owned */
     int32_t status;
     struct raia_error error;

@@ -46,6 +46,9 @@ static const struct setting list[] = {
     SETTING_BOOL(C, prestart, "prestart", "true", "Start workers when a driver connects."),
     SETTING_BOOL(C, forward_logs, "log-to-driver", "true",
                  "Forward the output of workers to their driver."),
+    SETTING_SIZE(C, code_cache_bytes, "code-cache-size", "10GiB", "0", NULL,
+                 "Executables and packages beyond this that no job uses are removed, the least "
+                 "recently used first; 0: never."),
     SETTING_SIZE(C, inline_max, "max-inline-size", "100KiB", "0", "1MiB",
                  "Values up to this size stay with their owner."),
     SETTING_SIZE(C, owner_bytes_max, "owner-memory", "256MiB", "1MiB", NULL,

@@ -31,6 +31,7 @@ struct raylet_config {
     int64_t idle_pair_ns;         /* ring pairs not used for so long are given back; 0: never */
     bool prestart;                /* start workers when a driver connects */
     bool forward_logs;            /* workers' output goes to their driver */
+    uint64_t code_cache_bytes;    /* of code/, as far as nobody uses it; 0: no limit */
     uint64_t inline_max;          /* bytes; values up to this stay with their owner */
     uint64_t owner_bytes_max;     /* bytes of small values in one process */
 };

@@ -33,5 +33,5 @@ wait $driver 2>/dev/null || true
 exec 3>&-
 kill -CONT "$keeper"
 until_ok 30 empty || fail "left by a keeper that noticed late: $(leftovers) $(ls "$RAIA_STATE_DIR")"
-raia start --head --name other --owner 1234567 >"$work/out" 2>&1 && fail "another process's cluster"
+raia start --head --name other --port 0 --dashboard-port 0 --owner 1234567 >"$work/out" 2>&1 && fail "another process's cluster"
 grep -q -- '--owner' "$work/out" || { cat "$work/out"; fail "the error does not say what is wrong"; }
