@@ -97,14 +97,16 @@ static int call(struct opsim *w, const struct controller_call *x, char **ret_bod
 
 /* ---- others ---- */
 
-static void make(struct opsim *w, unsigned n, bool http, unsigned retries, bool shutdown)
+static void make(struct opsim *w, unsigned n, unsigned mode, unsigned retries, bool shutdown)
 {
+    static const char *const modes[] = {"K8sJobMode", "HTTPMode", "SidecarMode"};
+
     opsim_ask(w, "POST", ROOT "rayjobs",
               "{\"metadata\":{\"name\":\"j%u\"},\"spec\":{\"entrypoint\":\"x\",\"submissionMode\":"
               "\"%s\",\"backoffLimit\":%u,\"shutdownAfterJobFinishes\":%s,\"rayClusterSpec\":{"
               "\"headGroupSpec\":{\"rayStartParams\":{},\"template\":{\"spec\":{\"containers\":[{"
               "\"name\":\"head\",\"image\":\"any\"}]}}}}}}",
-              n, http ? "HTTPMode" : "K8sJobMode", retries, shutdown ? "true" : "false");
+              n, modes[mode], retries, shutdown ? "true" : "false");
 }
 
 static void outside(struct opsim *w)
@@ -118,7 +120,7 @@ static void outside(struct opsim *w)
     case 0:
     case 1:
     case 2:
-        make(w, n, prng_chance(p, 0.5), (unsigned)prng_below(p, 3), prng_chance(p, 0.7));
+        make(w, n, (unsigned)prng_below(p, 3), (unsigned)prng_below(p, 3), prng_chance(p, 0.7));
         break;
     case 3:
         if (json_true(
@@ -161,9 +163,42 @@ static void submitter(void *arg, const char *ns, const char *name, const struct 
     k->status[k->n++] = strcmp(status_of(k->w, at, id), "FAILED") == 0 ? "Failed" : "Complete";
 }
 
+/* The same beside a head: Kubernetes tells of its end in the pod's status. */
+static void sidecar(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    struct submitters *k = arg;
+    const struct json *c = inject_find(json_at(o, "spec.containers"), "name", RAYJOB_SUBMITTER);
+    const char *id = json_str(
+        json_get(inject_find(json_get(c, "env"), "name", "RAY_JOB_SUBMISSION_ID"), "value"));
+    const char *phase = json_str(json_at(o, "status.phase"));
+    const char *of = json_str(json_at(o, "metadata.labels[\"ray.io/cluster\"]"));
+    char host[200];
+    const int64_t *at;
+
+    if (!id || !phase || strcmp(phase, "Running") != 0 || k->n == 8 ||
+        json_at(inject_find(json_at(o, "status.containerStatuses"), "name", RAYJOB_SUBMITTER),
+                "state.terminated"))
+        return;
+    (void)snprintf(host, sizeof host, "%s-head-svc.%s.svc.x:8265", of, ns);
+    at = begun(k->w, host, strlen(host), id, true);
+    if (!at || strcmp(status_of(k->w, at, id), "RUNNING") == 0)
+        return;
+    (void)snprintf(k->target[k->n], sizeof k->target[0], "/api/v1/namespaces/%s/pods/%s/status", ns,
+                   name);
+    k->status[k->n++] = strcmp(status_of(k->w, at, id), "FAILED") == 0 ? "1" : "0";
+}
+
 static void tick(struct opsim *w)
 {
-    struct submitters k = {.w = w};
+    struct submitters k = {.w = w}, s = {.w = w};
+
+    kube_model_each(opsim_model(w), "/api/v1/pods", sidecar, &s);
+    for (size_t i = 0; i < s.n; i++)
+        opsim_ask(w, "PATCH", s.target[i],
+                  "{\"status\":{\"containerStatuses\":[{\"name\":\"head\",\"ready\":true,"
+                  "\"restartCount\":0,\"state\":{\"running\":{}}},{\"name\":\"%s\",\"ready\":false,"
+                  "\"restartCount\":0,\"state\":{\"terminated\":{\"exitCode\":%s}}}]}}",
+                  RAYJOB_SUBMITTER, s.status[i]);
 
     kube_model_each(opsim_model(w), BATCH, submitter, &k);
     for (size_t i = 0; i < k.n; i++)
@@ -185,8 +220,8 @@ static bool story(struct opsim *w, unsigned step)
 {
     switch (step) {
     case 0:
-        make(w, 0, false, 1, true);
-        make(w, 1, true, 2, false);
+        make(w, 0, 0, 1, true);
+        make(w, 1, 1, 2, false);
         return true;
     case 1:
         opsim_ask(w, "PATCH", ROOT "rayjobs/j0", "{\"spec\":{\"suspend\":true}}");
@@ -196,7 +231,7 @@ static bool story(struct opsim *w, unsigned step)
         return true;
     case 3:
         opsim_ask(w, "DELETE", ROOT "rayjobs/j1", NULL);
-        make(w, 2, true, 0, true);
+        make(w, 2, 2, 0, true);
         return true;
     }
     return false;
