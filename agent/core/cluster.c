@@ -65,6 +65,21 @@ bool cluster_update(struct cluster *c, int slot, uint64_t version, const struct 
     return true;
 }
 
+void cluster_returned(struct cluster *c, int slot, const struct res_set *need)
+{
+    struct cluster_node *n = &c->node[slot];
+
+    if (!n->used || res_set_plus(&n->available, need) < 0)
+        return;
+    /* Its own word may have come first: it has no more than all. */
+    for (uint32_t i = 0; i < n->available.n; i++) {
+        int64_t most = res_set_get(&n->total, n->available.item[i].name);
+
+        if (n->available.item[i].quantity > most)
+            n->available.item[i].quantity = most;
+    }
+}
+
 bool cluster_fits(const struct cluster *c, int slot, const struct res_set *need)
 {
     const struct cluster_node *n = &c->node[slot];

@@ -48,6 +48,8 @@ void cluster_remove(struct cluster *c, int slot);
 /* News of what a node has; true if it was new. total may be NULL: as before. */
 bool cluster_update(struct cluster *c, int slot, uint64_t version, const struct res_set *total,
                     const struct res_set *available);
+/* What was taken there is given back: it has room again, though it has not said so yet. */
+void cluster_returned(struct cluster *c, int slot, const struct res_set *need);
 /* Does it fit there by what is known? */
 bool cluster_fits(const struct cluster *c, int slot, const struct res_set *need);
 /* Some node but this one could meet it if it were empty. */

@@ -99,6 +99,8 @@ static void request_answered(struct sched *s, struct request *q, uint32_t count)
 
 void sched_remote_end(struct sched *s, struct remote *r)
 {
+    /* Else it would count as full until its next word, which comes through the control store. */
+    cluster_returned(&s->cluster, (int)r->key.node, &r->asker->klass->shape.need);
     r->asker->held--;
     HASH_DEL(s->remotes, r);
     mem_free(r);
