@@ -460,6 +460,8 @@ static void on_node(void *arg, enum kube_change change, const struct kube_object
     struct controller *c = ((struct source *)arg)->c;
     char text[300]; /* a node's name has 253 bytes at most */
     (void)change;
+    if (!controller_synced(c))
+        return; /* all keys are still to have their first turn */
     int n = snprintf(text, sizeof text, "\"nodeName\":\"%s\"", (now ? now : old)->name);
     for (size_t i = 0; i < c->n_sources; i++) {
         if (c->sources[i].kind != SEEN_PODS)
@@ -487,6 +489,8 @@ static void on_sync(void *arg, int64_t began)
 static void on_trouble(void *arg, const struct kube_error *error)
 {
     struct controller *c = ((struct source *)arg)->c;
+    if (error->reason == KUBE_EXPIRED)
+        return; /* it happens: a list mends it */
     c->stats.informer_failures++;
     controller_trouble__(c, NULL, error->base.text);
 }

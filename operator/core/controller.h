@@ -27,7 +27,7 @@
  * - When leading ends, what is under way is cancelled, and no plan goes on. For another term there
  *   must be another controller: what one has seen while it waited may be old when its turn comes.
  *
- * Bounds: `parallel` keys at a time, 32 actions of one plan, 64 calls and 10,000 that wait (beyond,
+ * Bounds: `parallel` keys at a time, 32 actions of one plan, 1,000 calls and 10,000 that wait (beyond,
  * they are answered with an error); requests have 30 s.
  * Ownership: what the options point to must outlive it. Threads: the client's. Failure: -NOMEM.
  */

@@ -8,7 +8,7 @@
 #include "core/controller_impl.h"
 #include "crypto/crypto.h"
 
-#define RUNNING_MAX    64
+#define RUNNING_MAX    1000 /* they may wait for news at their heads */
 #define WAITING_MAX    10000
 #define TIMEOUT_MAX_MS 60000
 #define TOKEN_KEY      "auth_token"

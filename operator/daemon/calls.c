@@ -10,7 +10,7 @@
 #include "http/http_client.h"
 
 #define MAX_REPLY          (1u << 20)
-#define MAX_CALLS          64
+#define MAX_CALLS          1000
 #define CONNECT_TIMEOUT_MS 5000
 
 struct calls {

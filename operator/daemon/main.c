@@ -3,13 +3,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "daemon/operator.h"
 
-#define HELP_MAX (64u << 10)
+#define HELP_MAX     (64u << 10)
+#define FILES_WANTED 8192
 
 static int print_help(void)
 {
@@ -24,6 +26,16 @@ static int print_help(void)
                (int)b.size, (const char *)b.data);
     buf_fini(&b);
     return r == 0 ? 0 : 1;
+}
+
+/* A socket for each watch and each call to a head. */
+static void allow_sockets(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= FILES_WANTED)
+        return;
+    l.rlim_cur = l.rlim_max < FILES_WANTED ? l.rlim_max : FILES_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &l); /* then fewer at one time */
 }
 
 int main(int argc, char **argv)
@@ -42,6 +54,7 @@ int main(int argc, char **argv)
         return r < 0 ? 2 : print_help();
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    allow_sockets();
     r = operator_run(&s, &e);
     if (r < 0)
         log_error("failed", "error=%s", LOG_Q(e.text));

@@ -26,7 +26,9 @@
 #include "kube/recorder.h"
 
 #define LEASE_NAME      "raia-operator-leader"
-#define EXCHANGES       192 /* watches of 64 namespaces are not all at one time in a list */
+#define REQUESTS        64   /* in flight to the API server, watches apart */
+#define WATCHES         8    /* of a namespace */
+#define PROXIED         1000 /* calls to heads, where they go through the API server */
 #define DRAIN_MS        20
 #define DRAIN_NS        (8 * CLOCK_NS_PER_S)
 #define NAMESPACES_MOST 64
@@ -280,11 +282,13 @@ static int connect_to(struct operator* op, struct raia_error *e)
     const char *path = op->s->kubeconfig[0] ? op->s->kubeconfig : NULL;
     const char *context = op->s->context[0] ? op->s->context : NULL;
     struct kube_client_options o = {.qps = (double)op->s->qps, .burst = (double)op->s->burst};
+    unsigned spaces = op->n_namespaces ? (unsigned)op->n_namespaces : 1;
+    unsigned most = REQUESTS + WATCHES * spaces + (op->s->kube_proxy ? PROXIED : 0);
     int r = kube_config_find(path, context, &op->kube, e);
     if (r == 0)
         r = name_us(op, e);
     if (r == 0)
-        r = kube_http_new(op->loop, &op->kube, EXCHANGES + 8 * NAMESPACES_MOST, &op->transport, e);
+        r = kube_http_new(op->loop, &op->kube, most, &op->transport, e);
     if (r == 0)
         r = kube_client_new(op->transport, &o, &op->client, e);
     if (r == 0)
