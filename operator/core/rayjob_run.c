@@ -76,9 +76,9 @@ static void take_its_word(struct rayjob_pass *x, const struct rayjob_submitter *
 static void waited_for_end(struct rayjob_pass *x, const struct rayjob_submitter *sub, bool running)
 {
     char text[KUBE_WALL_TIME_SIZE] = "";
+    bool told = sub->own && (!sub->failed || (sub->told && *rayjob_get(x, "jobStatus")));
 
-    if (!running && sub->own && (!sub->failed || sub->told) &&
-        !RAYJOB_PLANTED(RAYJOB_PLANT_LOST_END)) {
+    if (!running && told && !RAYJOB_PLANTED(RAYJOB_PLANT_LOST_END)) {
         take_its_word(x, sub);
         return;
     }

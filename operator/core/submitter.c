@@ -10,11 +10,11 @@
 #include "base/err.h"
 #include "core/fields.h"
 #include "core/inject.h"
+#include "core/pod.h"
 #include "core/rayjob_impl.h"
 #include "core/rayjob_object.h"
 #include "kube/wall_time.h"
 
-#define CREATED_BY         "kuberay-operator"
 #define NOTE_SUBMISSION    "ray.io/raia-submission-id" /* of a Job: whose attempt it is */
 #define NOTE_OWN           "ray.io/raia-submitter"     /* of a Job: "true": it runs our program */
 #define EXIT_UNKNOWN       75
@@ -267,7 +267,7 @@ static struct json *make_template(const struct rayjob_pass *x)
         (!json_get(spec, "restartPolicy") && json_set_str(spec, "restartPolicy", "Never") < 0) ||
         json_set_str(labels, RAY_LABEL_FROM_NAME, x->job->name) < 0 ||
         json_set_str(labels, RAY_LABEL_FROM_CRD, "RayJob") < 0 ||
-        json_set_str(labels, RAY_LABEL_CREATED_BY, CREATED_BY) < 0)
+        json_set_str(labels, RAY_LABEL_CREATED_BY, POD_CREATED_BY) < 0)
         return NULL;
     return STEAL(t);
 }
@@ -293,7 +293,7 @@ static int make_job(const struct rayjob_pass *x, struct json **ret_object, struc
     own = !json_first(json_get(container, "command"));
     name = json_str(json_get(container, "name"));
     restart = json_str(json_get(pod, "restartPolicy"));
-    if ((r = json_set_str(labels, RAY_LABEL_CREATED_BY, CREATED_BY)) < 0 ||
+    if ((r = json_set_str(labels, RAY_LABEL_CREATED_BY, POD_CREATED_BY)) < 0 ||
         (r = json_set_str(notes, NOTE_SUBMISSION, rayjob_get(x, "jobId"))) < 0 ||
         (r = json_set_str(notes, NOTE_OWN, own ? "true" : "false")) < 0 ||
         (r = json_set_int(spec, "backoffLimit", x->job->submitter_backoff_limit)) < 0 ||
