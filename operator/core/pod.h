@@ -10,7 +10,8 @@
  * variables, ports, probes and the command are KubeRay's; where Raia differs is in docs.
  *
  * Names are made of the cluster's uid, the group and a slot, so that a creation whose outcome is not
- * known can be repeated without a second pod; they look like KubeRay's, whose ends are random.
+ * known can be repeated without a second pod; they look like KubeRay's, whose ends are random. (A slot
+ * that becomes free between the two costs one pod, which is deleted as one too many.)
  * Ownership: results are the caller's. Threads: any. Failure: -NOMEM; -INVALID when something in the
  * template is in the way, with its path in the pod.
  */
