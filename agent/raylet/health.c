@@ -80,7 +80,8 @@ static void put_sched(const struct raylet *r, struct buf *b)
     put(b, "raia_raylet_records_total", "counter", "Records taken from processes.", r->nrecords);
     put(b, "raia_raylet_leases", "gauge", "Leases granted on this node.", s.leases);
     put(b, "raia_raylet_leases_wanted", "gauge", "Leases that are waited for.", s.want);
-    put(b, "raia_raylet_leases_granted_total", "counter", "Leases ever granted.", s.grants);
+    put(b, "raia_raylet_leases_obtained_total", "counter",
+        "Leases, here or elsewhere, that processes of this node ever got.", s.grants);
     put(b, "raia_raylet_spillbacks_total", "counter", "Requests sent to another node.",
         s.spillbacks);
     head(b, workers, "gauge", "Worker processes.");
