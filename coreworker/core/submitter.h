@@ -130,6 +130,10 @@ void submitter_drop(struct submitter *s, struct task *t);
 /* To be called after a batch of adds: pushes what can be pushed, states demand. */
 void submitter_pump(struct submitter *s, struct sched_class *c);
 
+/* Whether the first task that waits has `least` bytes or more of its arguments in the store of one
+ * node: then *ret_node is the one that has most. */
+bool submitter_prefers(const struct sched_class *c, uint64_t least, uint8_t ret_node[16]);
+
 void submitter_granted(struct submitter *s, const struct rec_lease *r);
 void submitter_opened(struct submitter *s, struct lease *l, void *link);
 void submitter_open_failed(struct submitter *s, struct lease *l);

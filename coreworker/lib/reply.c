@@ -7,6 +7,8 @@
 
 #include "lib/runtime.h"
 
+#define LOCAL_BYTES (UINT64_C(1) << 20) /* arguments of so much are worth going to where they are */
+
 static const char *task_name(const struct task *t)
 {
     return t->name ? t->name : t->function->name;
@@ -186,10 +188,16 @@ static void define_class(void *ctx, struct sched_class *c)
 
 static void demand(void *ctx, struct sched_class *c, uint32_t want)
 {
-    struct rec_demand m = {.number = c->number, .want = want, .granted_seen = c->granted_seen};
+    const struct rec_demand m = {
+        .number = c->number, .want = want, .granted_seen = c->granted_seen};
     struct runtime *rt = ctx;
+    uint8_t bytes[sizeof(m) + 16];
+    size_t size = sizeof(m);
 
-    link_send(rt, rt->raylet, REC_DEMAND, 0, &m, sizeof(m), false);
+    memcpy(bytes, &m, sizeof(m));
+    if (want && submitter_prefers(c, LOCAL_BYTES, bytes + size))
+        size += 16;
+    link_send(rt, rt->raylet, REC_DEMAND, 0, bytes, size, false);
 }
 
 static void lease_open(void *ctx, struct lease *l)
