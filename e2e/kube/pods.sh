@@ -220,10 +220,10 @@ refuses() {
 }
 
 notices() {
-    local begin=$SECONDS
+    local since=$SECONDS
     k delete pod c-worker-2 >/dev/null
     until_ok 30 has_alive 2 || fail "a deleted worker is alive for the others"
-    say "a deleted worker is dead for the others after $((SECONDS - begin)) s (its end included)"
+    say "a deleted worker is dead for the others after $((SECONDS - since)) s (its end included)"
     worker_pod 2
     await 60 pod/c-worker-2 condition=Ready
     until_ok 30 has_alive 3 || fail "a new worker does not join"
@@ -247,15 +247,15 @@ rotates() {
 }
 
 loses_head() {
-    local begin
+    local since
     k delete pod c-head --grace-period=0 --force >/dev/null 2>&1
     await 30 pod/c-head delete
-    begin=$SECONDS
+    since=$SECONDS
     head_pod
     await 60 pod/c-head condition=Ready
     forward_api
     until_ok 90 has_alive 3 || fail "the workers do not join the new head: $(alive) alive"
-    say "the workers have joined a new head, $((SECONDS - begin)) s after it was made"
+    say "the workers have joined a new head, $((SECONDS - since)) s after it was made"
     equal "restarts of a worker" 0 "$(field pod/c-worker-1 '.status.containerStatuses[0].restartCount')"
     equal "jobs that a head without a volume knows" 0 "$(api /api/jobs/ | jq length)"
     runs_job
@@ -306,10 +306,10 @@ other_images() {
 }
 
 ends() {
-    local begin=$SECONDS
+    local since=$SECONDS
     k delete pod -l app=c --wait=true >/dev/null
-    [ $((SECONDS - begin)) -lt 15 ] || fail "pods took $((SECONDS - begin)) s to end"
-    say "three pods ended in $((SECONDS - begin)) s"
+    [ $((SECONDS - since)) -lt 15 ] || fail "pods took $((SECONDS - since)) s to end"
+    say "three pods ended in $((SECONDS - since)) s"
 }
 
 step() { say "$1"; shift; "$@"; }
