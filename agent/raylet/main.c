@@ -23,8 +23,10 @@ static int help(void)
     struct buf b;
 
     buf_init(&b, 64u << 10);
-    if (settings_put_help(&raylet_settings, &b) < 0)
+    if (settings_put_help(&raylet_settings, &b) < 0) {
+        buf_fini(&b);
         return 1;
+    }
     printf("raia-raylet: leases, workers, objects and links of a node; started by raia-agent.\n\n"
            "usage: raia-raylet --node-name NAME --session-dir DIR --gcs-address HOST:PORT "
            "[FLAG ...]\n\n%.*s",

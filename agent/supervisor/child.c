@@ -15,21 +15,15 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/proc.h"
 
 #define OUTPUT_MODE 0600
 
 bool child_program_path(const char *name, char *buf, size_t size)
 {
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return false;
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-    if (!slash)
-        return false;
-    *slash = 0;
-    int m = snprintf(buf, size, "%s/%s", self, name);
+    struct raia_error e;
+    _cleanup_(mem_freep) char *path = proc_beside(name, &e);
+    int m = path ? snprintf(buf, size, "%s", path) : 0;
     return m > 0 && (size_t)m < size;
 }
 

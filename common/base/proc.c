@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -227,4 +228,22 @@ void proc_env_free(char **env)
     for (char **p = env; p && *p; p++)
         mem_free(*p);
     mem_free(env);
+}
+
+char *proc_beside(const char *name, struct raia_error *e)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *path, *slash;
+
+    if (n <= 0) {
+        err_errno(e, errno, "find the folder of this program");
+        return NULL;
+    }
+    self[n] = '\0';
+    slash = strrchr(self, '/');
+    path = mem_printf("%.*s/%s", slash ? (int)(slash - self) : 0, self, name);
+    if (!path)
+        err_set(e, RAIA_ERR_NOMEM, "the path of the program '%s'", name);
+    return path;
 }

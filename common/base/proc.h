@@ -58,6 +58,9 @@ int proc_wait(struct proc_child *child, int64_t deadline, int *ret_status);
 /* SIGKILL and reap; for cleaning up. Does nothing to a child that was reaped or never started. */
 void proc_kill(struct proc_child *child);
 
+/* The path of a program that lies in the folder of this one; mem_free. NULL on failure. */
+char *proc_beside(const char *name, struct raia_error *e);
+
 /*
  * A copy of an environment (NULL: this process's) with changes, each "NAME=VALUE" or "NAME" (remove
  * it); the last change of a name counts. NULL: out of memory. Free with proc_env_free.

@@ -3,29 +3,21 @@
  * its workers are started from the same file, and `raia` serves no tasks.
  */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/mem.h"
+#include "base/proc.h"
 #include "cli/verb.h"
 
 static int bench_run(int argc, char **argv)
 {
-    static const char name[] = "raia-bench";
-    char path[PATH_MAX];
     struct raia_error e = {.code = 0};
+    _cleanup_(mem_freep) char *path = proc_beside("raia-bench", &e);
 
     (void)argc;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name - 1);
-    if (n < 0) {
-        err_errno(&e, errno, "find the folder of this program");
+    if (!path)
         return verb_fail("bench", &e);
-    }
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    memcpy(slash ? slash + 1 : path, name, sizeof name);
     argv[0] = path;
     execv(path, argv);
     err_errno(&e, errno, "run '%s' (it is installed together with raia)", path);

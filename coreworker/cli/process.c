@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/proc.h"
 
 #define KILLED_MS  10000     /* for a killed process to go */
 #define PROC_BYTES (4 << 20) /* of a command line or environment */
@@ -26,17 +27,8 @@
 
 char *process_program(const char *name, struct raia_error *e)
 {
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0) {
-        err_errno(e, errno, "cannot tell where this program lies");
-        return NULL;
-    }
-    self[n] = 0;
-    char *path = mem_printf("%.*s/%s", (int)(strrchr(self, '/') - self), self, name);
-    if (!path)
-        err_set(e, RAIA_ERR_NOMEM, "the program '%s'", name);
-    else if (access(path, X_OK) < 0) {
+    char *path = proc_beside(name, e);
+    if (path && access(path, X_OK) < 0) {
         err_errno(e, errno, "the program '%s' is not installed beside this one", path);
         mem_free(STEAL(path));
     }

@@ -153,3 +153,21 @@ Test(proc, environment)
         cr_assert_str_eq(same[i], environ[i]);
     proc_env_free(same);
 }
+
+/* The path of a program beside this one; out of memory is told. */
+Test(proc, beside)
+{
+    struct raia_error e = {0};
+    char self[4096], *path = proc_beside("other", &e);
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    cr_assert(n > 0 && path, "%s", e.text);
+    self[n] = '\0';
+    strcpy(strrchr(self, '/') + 1, "other");
+    cr_assert_str_eq(path, self);
+    mem_free(path);
+    mem_fail_nth(1);
+    cr_assert_null(proc_beside("other", &e));
+    mem_fail_nth(0);
+    cr_assert_eq(e.code, RAIA_ERR_NOMEM);
+}
