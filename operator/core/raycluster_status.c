@@ -318,9 +318,11 @@ static void set_provisioned(struct rc_pass *x, bool ready)
     bool suspending = conditions_true(x->conditions, RAY_COND_SUSPENDING) ||
                       conditions_true(x->conditions, RAY_COND_SUSPENDED);
 
-    if (conditions_true(x->conditions, RAY_COND_PROVISIONED) || suspending)
+    if (suspending)
         return;
-    if (ready)
+    /* Once true, it stays; it is said again, as nobody who waits believes a condition whose
+     * observedGeneration is not the object's. */
+    if (ready || conditions_true(x->conditions, RAY_COND_PROVISIONED))
         rc_set__(x, RAY_COND_PROVISIONED, true, RAY_REASON_ALL_READY,
                  "All Ray Pods are ready for the first time");
     else
