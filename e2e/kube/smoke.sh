@@ -149,6 +149,6 @@ at_end() {
     cat >&2 <<T
 
 To do the same by hand: docs/kubernetes.md, with a cluster of this machine:
-    eval "\$(make -s cluster-up)"; make image; helm install raia charts/raia-operator --set image.tag=dev
+    eval "\$(make -s cluster-up)"; e2e/kube/image.sh; helm install raia charts/raia-operator --set image.tag=dev
 T
 }
