@@ -182,6 +182,15 @@ runs_job() {
     [ $started -gt 0 ] || { cat "$work"/metrics.* >&2; fail "no node has started a worker"; }
 }
 
+# A program that needs glibc and libraia alone (the word count reads zip files with libz).
+runs_example() {
+    mkdir -p "$work/example"
+    cp "$build/bin/examples/mapreduce" "$work/example/"
+    RAY_AUTH_TOKEN=$token timeout 90 "$build/bin/raia" job submit --address "http://127.0.0.1:$port" --working-dir "$work/example" -- ./mapreduce \
+        >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err" >&2; fail "raia job submit"; }
+    cmp -s "$work/out" "$tree/coreworker/examples/expected/mapreduce.txt" || { cat "$work/out" >&2; fail "the example says something else"; }
+}
+
 # A submitter as RayJobs have it: a pod whose log is the job's.
 submits_from_pod() {
     local dir
@@ -288,7 +297,7 @@ other_images() {
     worker_pod 2 localhost/glibc-only:1
     await 60 pod/c-worker-2 condition=Ready
     until_ok 30 has_alive 3 || fail "a node in an image with glibc only does not join"
-    runs_job
+    runs_example
     pod c-musl worker node1 c-raia-tls-worker localhost/no-glibc:1 | sed 's|^  nodeName|  restartPolicy: Never\n  nodeName|' | k apply -f - >/dev/null
     await 60 pod/c-musl jsonpath='{.status.phase}'=Failed
     equal "exit status without glibc" 126 "$(field pod/c-musl '.status.containerStatuses[0].state.terminated.exitCode')"
@@ -302,7 +311,7 @@ other_images() {
     await 60 pod/c-head condition=Ready
     forward_api
     until_ok 90 has_alive 3 || fail "the workers do not join a head in an image with glibc only"
-    runs_job
+    runs_example
 }
 
 ends() {
