@@ -1,12 +1,15 @@
 /*
  * Calls to heads: one HTTP exchange each.
  */
+#define LOG_MODULE "operator.calls"
 #include "daemon/calls.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "http/http_client.h"
 
 #define MAX_REPLY          (1u << 20)
@@ -27,6 +30,7 @@ struct head_call {
     struct http_call call;        /* directly, or */
     struct kube_exchange through; /* through the API server */
     char *bearer;                 /* of the header; wiped */
+    int64_t began;                /* ns, monotonic */
 };
 
 static void free_call(struct head_call *h)
@@ -43,6 +47,9 @@ static void finish(struct head_call *h, int status, const char *body, size_t len
     struct controller_call *x = h->x;
     char text[RAIA_ERROR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", error->text);
+    log_debug("a head has answered", "method=%s url=%s status=%d ms=%lld error=%s", x->method,
+              LOG_Q(x->url), status, (long long)((clock_now_ns() - h->began) / CLOCK_NS_PER_MS),
+              LOG_Q(text));
     x->impl = NULL;
     bool failed = error->code != 0;
     free_call(h);
@@ -127,6 +134,7 @@ static int start(struct controller_calls *ops, struct controller_call *x, struct
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for a call");
     h->x = x;
     h->calls = c;
+    h->began = clock_now_ns();
     int r = c->proxy ? start_through(c, h, e) : start_direct(c, h, e);
     if (r < 0)
         free_call(h);
