@@ -2,14 +2,19 @@
 # of them need. Sourced, never run.
 #
 # NODES=N         how many nodes (2; at most 9)
-# RAIA_CLUSTER_STATE  the folder of the running cluster (/tmp/raia-cluster); cluster-down removes it
+# RAIA_CLUSTER=K  which cluster of this machine, 0 to 9 (0); each has addresses, groups and a folder of its own
+# RAIA_CLUSTER_STATE  the folder of the running cluster (/tmp/raia-cluster, -K for others); cluster-down removes it
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # most of these are used by the scripts that source this
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=${0##*/}
-state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster}
+number=${RAIA_CLUSTER:-0}
+[[ $number =~ ^[0-9]$ ]] || { echo "$self: RAIA_CLUSTER=$number: 0 to 9" >&2; exit 2; }
+suffix=
+[ "$number" = 0 ] || suffix=-$number
+state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster$suffix}
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/raia-e2e
 nodes=${NODES:-2}
 [[ $nodes =~ ^[1-9]$ ]] || { echo "$self: NODES=$nodes: 1 to 9" >&2; exit 2; }
@@ -21,16 +26,18 @@ kubeconfig=$state/kubeconfig
 
 # The machine is .1 of the network that it shares with the nodes; node N is .10+N, and its pods have a
 # range of their own. Nothing of it is reachable from outside, and nothing in it reaches outside.
-machine_ip=10.200.0.1
-machine_if=raia0
-network_range=10.200.0.0/24
-pod_ranges=10.244.0.0/16
-service_range=10.96.0.0/16
-dns_ip=10.96.0.10
+network=10.$((200 + number)).0
+machine_ip=$network.1
+machine_if=raia$number
+network_range=$network.0/24
+pods_prefix=10.$((244 + number))
+pod_ranges=$pods_prefix.0.0/16
+service_range=10.$((96 + number)).0.0/16
+dns_ip=10.$((96 + number)).0.10
 # etcd, the controller manager and the scheduler keep their usual ports on a loopback address of their own.
-control_ip=127.200.0.1
-node_ip() { echo "10.200.0.1$1"; }
-pod_range() { echo "10.244.$1.0/24"; }
+control_ip=127.$((200 + number)).0.1
+node_ip() { echo "$network.1$1"; }
+pod_range() { echo "$pods_prefix.$1.0/24"; }
 
 say() { echo "$self: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -48,7 +55,7 @@ wait_for() {
 # Every process of the cluster lives below one cgroup of the pids hierarchy, a group for each part
 # (etcd, node1, ...). That is how they are found again, whatever has happened to who started them.
 cgroups=/sys/fs/cgroup
-group=raia-cluster
+group=raia-cluster$suffix
 part_dir() { echo "$cgroups/pids/$group/$1"; }
 
 # part_pids PART: the processes of the part itself. part_all_pids [PART]: and those below (pods).
@@ -114,7 +121,7 @@ remove_cgroups() {
 }
 
 # take_lock: one up or down at a time. The file goes with the cluster, hence the second look.
-lock_file=/run/raia-cluster.lock
+lock_file=/run/raia-cluster$suffix.lock
 take_lock() {
     while :; do
         exec 9>"$lock_file"

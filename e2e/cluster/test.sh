@@ -39,7 +39,7 @@ machine_state() {
     echo "== sysctls"
     sysctl -a 2>/dev/null | grep -E '^(vm\.(overcommit_memory|panic_on_oom)|kernel\.(panic|panic_on_oops|keys\.root_max.*)|net\.ipv4\.ip_forward|net\.(ipv4\.conf\.(all|default|eth0)|bridge|netfilter\.nf_conntrack_(max|tcp))\.?.*) ' | grep -v conntrack_count
     echo "== folders"; find /etc/cni /var/lib/kubelet /var/lib/cni /var/lib/containerd /opt/containerd /var/log/pods /var/log/containers \
-        /run/containerd /run/raia-cluster.lock "$state" -maxdepth 0 2>/dev/null
+        /run/containerd "$lock_file" "$state" -maxdepth 0 2>/dev/null
 }
 # Init reaps the dead, and the kernel takes namespaces apart, a little later: hence some patience.
 same_state() { machine_state >"$work/after" || true; diff "$work/before" "$work/after"; }

@@ -28,7 +28,7 @@ equal "its log" told "$(k logs told)"
 say "ok: any name under $some"
 
 "$tree/e2e/kube/standin.sh" --for "$work/pods.yaml"
-grep -qF " $some/" <<<" $(cut -d' ' -f1 "${RAIA_CLUSTER_STATE:-/tmp/raia-cluster}/registry/names" | tail -n 2 | tr '\n' ' ')" || fail "--for did not name the manifest's images"
+grep -qF " $some/" <<<" $(cut -d' ' -f1 "$state/registry/names" | tail -n 2 | tr '\n' ' ')" || fail "--for did not name the manifest's images"
 say "ok: the images that a manifest names"
 
 begun=$SECONDS

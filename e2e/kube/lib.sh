@@ -4,6 +4,7 @@
 # then taken down again), a namespace of its own, words for waiting that have deadlines, and an end that
 # leaves nothing; after a failure, with what the cluster says (events, objects, logs) in a folder.
 #
+# RAIA_CLUSTER=K    another cluster of this machine (e2e/cluster/settings.sh)
 # KUBECONFIG=FILE   another cluster: images must be there, and it is not taken down
 # RAIA_E2E_LOGS=DIR where a failure's logs go (/tmp/raia-e2e-logs)
 # RAIA_E2E_KEEP=1   leaves namespace and cluster as they are at the end
@@ -11,6 +12,9 @@
 # shellcheck disable=SC2034 # most of these are used by the scripts that source this
 set -euo pipefail
 export LC_ALL=C
+# The folder of this machine's cluster (e2e/cluster/settings.sh).
+case ${RAIA_CLUSTER:-0} in 0) state=/tmp/raia-cluster ;; *) state=/tmp/raia-cluster-$RAIA_CLUSTER ;; esac
+state=${RAIA_CLUSTER_STATE:-$state}
 
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 test_name=$(basename "$0" .sh)
@@ -57,7 +61,7 @@ need_tools() {
 # need_cluster: a cluster that answers.
 need_cluster() {
     if [ -z "${KUBECONFIG-}" ]; then
-        if [ ! -d "${RAIA_CLUSTER_STATE:-/tmp/raia-cluster}" ]; then
+        if [ ! -d "$state" ]; then
             own_cluster=1
             say "starting the cluster (make cluster-up; on a new machine its programs are built first, which takes minutes)"
         fi

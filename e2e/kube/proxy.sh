@@ -10,7 +10,6 @@ folder=$work/proxy
 background+=($!)
 until_ok 30 test -s "$folder/address" || { cat "$work/proxy.log" >&2; fail "the proxy does not start"; }
 base=https://$(cat "$folder/address")
-state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster}
 maps=/api/v1/namespaces/$ns/configmaps
 
 rules() { "$tree/e2e/kube/proxy" rules "$folder" "$1" >/dev/null || fail "rules $1"; }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "core/controller_impl.h"
 
 #define MANAGER      "raia-operator"
@@ -310,6 +311,8 @@ static void on_answer(struct kube_call *call, struct json *object, const struct 
 {
     struct op *op = arg;
     enum plan_kind kind = op->a->kind;
+    if (!error->base.code && !op->looking)
+        (void)FAULT("operator.write.answered"); /* a boundary between two writes */
     if (op->run->cut) {
         if (!call->attempts) /* it was never sent */
             settle(op);
@@ -360,11 +363,12 @@ static void on_written(struct kube_call *call, struct json *object, const struct
     struct op *op = arg;
     struct run *r = op->run;
     (void)call;
-    if (!error->base.code)
+    if (!error->base.code) {
+        (void)FAULT("operator.write.answered");
         wrote(r, object);
-    else if (error->reason == KUBE_CONFLICT || error->reason == KUBE_NOT_FOUND)
+    } else if (error->reason == KUBE_CONFLICT || error->reason == KUBE_NOT_FOUND) {
         r->conflict = true; /* it has changed, or is gone, as will be seen: another plan */
-    else if (!r->cut) {
+    } else if (!r->cut) {
         fail(op, error);
         return;
     }

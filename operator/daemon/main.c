@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "daemon/operator.h"
 
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
 
     if (r == 0 && !help)
         r = log_configure(s.log_level, &e);
+    if (r == 0 && !help && s.fault[0])
+        r = fault_configure(s.fault, &e);
     if (r < 0 || help) {
         settings_fini(&operator_settings, &s);
         if (r < 0)

@@ -45,6 +45,7 @@ static const struct setting list[] = {
                 "Restarts of a container, then its pod is replaced."),
     SETTING_STRING(S, log_level, "log-level", "info",
                    "A level, and overrides for modules: info,operator.kube=debug."),
+    SETTING_STRING(S, fault, "fault", "", "Fault points to arm, for tests: NAME=ACTION;..."),
 };
 /* clang-format on */
 

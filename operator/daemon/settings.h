@@ -27,6 +27,7 @@ struct operator_settings {
     int64_t backoff_max;    /* ns */
     int64_t restarts_max;   /* of a container */
     char *log_level;        /* log_configure's text */
+    char *fault;            /* fault_configure's text */
 };
 
 extern const struct settings_table operator_settings;
