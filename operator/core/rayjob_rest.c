@@ -114,6 +114,9 @@ void rayjob_poll(struct rayjob_pass *x)
     x->all->polled += !m->counted;
     m->counted = true;
     wait = m->waiting || x->all->waiting < WAITS_MAX;
+    /* Whom we are to submit ourselves nobody else will: the first answer must not wait for that. */
+    if (x->job->mode == RAY_JOB_HTTP && m->found != RAYJOB_FOUND)
+        wait = false;
     pace = x->all->polled * CLOCK_NS_PER_S / PACE;
     if (m->polled_at)
         due = m->polled_at + (wait || pace < RAYJOB_POLL_NS ? RAYJOB_POLL_NS : pace);

@@ -117,7 +117,7 @@ Test(rayjob_retry, many)
     unsigned waiting = 0, quick = 0;
 
     for (int i = 0; i < N; i++) {
-        w[i] = by_hand("HTTPMode", "");
+        w[i] = by_hand("SidecarMode", "");
         if (i) {
             mem_free(w[i]->r);
             w[i]->r = w[0]->r;
