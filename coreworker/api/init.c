@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "lib/arena.h"
 
 #define CONNECT_MS 30000
 
@@ -41,6 +42,7 @@ static void tear_down(struct runtime *rt)
     link_free(rt, rt->raylet);
     rt->raylet = NULL;
     rt->pairs[0] = NULL;
+    arena_fini(rt);
     store_fini(rt);
     session_close(rt);
     rt->default_class = NULL;

@@ -29,7 +29,9 @@
 #define WIRE_MESSAGE_MAX (64u << 20) /* payload of one message */
 #define WIRE_ENTRIES_MAX 10000u      /* arguments, or return values, of one call */
 #define WIRE_MORE        0x8000u /* flag of every type: the message goes on in the next record */
-#define WIRE_NAME_MAX    256u    /* bytes of a function's name */
+#define WIRE_EXTENT                                                                                \
+    0x4000u /* flag of every type: the record is a struct wire_extent, which tells where it lies */
+#define WIRE_NAME_MAX 256u /* bytes of a function's name */
 
 enum wire_type {
     WIRE_FUNCTION =
@@ -65,6 +67,16 @@ enum wire_type {
     WIRE_REST = 33,     /* from the smaller worker id: nothing is under way here: give it back? */
     WIRE_REST_YES = 34, /* the last record of the pair */
     WIRE_REST_NO = 35,
+    /* about the sender's arena: lib/arena.h; the tag counts the sender's arenas */
+    WIRE_ARENA = 36,       /* u8[28]: the id of the object; read it */
+    WIRE_ARENA_READY = 37, /* messages may lie in it */
+    WIRE_ARENA_GONE = 38,  /* none will any more */
+};
+
+/* A message in the sender's arena. */
+struct wire_extent {
+    uint32_t slot;
+    uint32_t size; /* bytes of the message */
 };
 
 struct wire_function {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/arena.h"
 #include "lib/drain.h"
 
 static void protocol_error(struct runtime *rt, struct link *l)
@@ -20,6 +21,10 @@ static void take(struct runtime *rt, struct link *l, uint16_t type, uint16_t fla
 {
     struct buf whole;
 
+    if (flags & WIRE_EXTENT) { /* over a channel, or to the raylet's own pair */
+        protocol_error(rt, l);
+        return;
+    }
     if (!(flags & WIRE_MORE) && l->partial_type == 0) {
         route_message(rt, l, type, tag, data, size);
         return;
@@ -43,6 +48,27 @@ static void take(struct runtime *rt, struct link *l, uint16_t type, uint16_t fla
     buf_fini(&whole);
 }
 
+/* A message that lies in the peer's arena; it is copied out before the record is given back, which
+ * frees its slot. */
+static void take_extent(struct runtime *rt, struct link *l, const struct ring_header *h,
+                        const void *record)
+{
+    uint8_t *data;
+    size_t size;
+    int r = h->flags & WIRE_MORE || l->partial_type
+                ? -RAIA_ERR_PROTOCOL
+                : arena_read(rt, l, record, ring_payload_size(h), &data, &size);
+
+    ring_consume(&l->pair.rx);
+    ring_release(&l->pair.rx);
+    if (r < 0) {
+        protocol_error(rt, l);
+        return;
+    }
+    route_message(rt, l, h->type, h->tag, data, size);
+    arena_done(rt, data);
+}
+
 static void drain_pair(struct runtime *rt, struct link *l, bool all)
 {
     _Alignas(16) uint8_t copy[RING_PAYLOAD_MAX];
@@ -54,12 +80,16 @@ static void drain_pair(struct runtime *rt, struct link *l, bool all)
     while (link_is_pair(l) && (r = ring_peek(&l->pair.rx, &h, &p)) > 0) {
         size_t size = ring_payload_size(&h);
 
-        memcpy(copy, p, size);
-        ring_consume(&l->pair.rx);
-        if (l->raylet)
-            route_raylet(rt, h.type, h.flags, h.tag, copy, size);
-        else
-            take(rt, l, h.type, h.flags, h.tag, copy, size);
+        if (h.flags & WIRE_EXTENT && !l->raylet) {
+            take_extent(rt, l, &h, p);
+        } else {
+            memcpy(copy, p, size);
+            ring_consume(&l->pair.rx);
+            if (l->raylet)
+                route_raylet(rt, h.type, h.flags, h.tag, copy, size);
+            else
+                take(rt, l, h.type, h.flags, h.tag, copy, size);
+        }
         if (++n == RT_DRAIN_BATCH && !all) {
             doorbell_mark(&rt->bell, l->number);
             break;

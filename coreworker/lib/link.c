@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/runtime.h"
+#include "lib/arena.h"
 
 #define MEND_NS (100 * CLOCK_NS_PER_MS) /* before a link that could not be made is tried again */
 
@@ -36,6 +36,7 @@ void link_free(struct runtime *rt, struct link *l)
     while ((o = list_pop(&l->outbox)))
         mem_free(container_of(o, struct out_piece, link));
     list_del(&l->in_dirty);
+    arena_link_over(rt, l, true);
     buf_fini(&l->partial);
     if (l->memory)
         munmap(l->memory, l->memory_size);
@@ -46,7 +47,6 @@ void link_free(struct runtime *rt, struct link *l)
     mem_free(l->theirs);
     mem_free(l->told);
     mem_free(l);
-    (void)rt;
 }
 
 static void mark_dirty(struct runtime *rt, struct link *l)
@@ -167,6 +167,11 @@ int link_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, c
 
     if (l->kind == LINK_CLOSED)
         return -RAIA_ERR_UNAVAILABLE;
+    if (arena_send(rt, l, type, tag, data, size) == 0) {
+        if (urgent)
+            link_commit(rt, l, true);
+        return 0;
+    }
     while (!l->raylet && size > WIRE_PIECE_MAX) {
         r = send_piece(rt, l, type, WIRE_MORE, tag, p, WIRE_PIECE_MAX);
         if (r < 0)
@@ -348,6 +353,7 @@ void link_closed(struct runtime *rt, struct link *l, int status)
     if (l->kind == LINK_CHANNEL)
         HASH_DEL(rt->channels, l);
     l->kind = LINK_CLOSED;
+    arena_link_over(rt, l, died);
     list_del(&l->in_dirty);
     l->dirty = false;
     list_add_tail(&rt->closed, &l->in_dirty);

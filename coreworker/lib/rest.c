@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/arena.h"
 #include "lib/drain.h"
 
 #define REFUSED_MAX                                                                                \
@@ -71,6 +72,7 @@ static void give_back(struct runtime *rt, struct link *l)
 {
     struct rec_peer_close m = {.number = l->number, .serial = l->serial, .flags = REC_PEER_AGREED};
 
+    arena_link_over(rt, l, true); /* it has read all that we sent */
     rt->pairs[l->number] = NULL;
     munmap(STEAL(l->memory), l->memory_size);
     munmap(STEAL(l->page), DOORBELL_PAGE_BYTES);

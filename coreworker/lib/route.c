@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/arena.h"
 #include "lib/drain.h"
 
 #define FUNCTIONS_MAX 65536u /* that one peer may name */
@@ -142,8 +143,6 @@ void route_raylet(struct runtime *rt, uint16_t type, uint16_t flags, uint64_t ta
     case REC_STORE_CREATED:
     case REC_STORE_GOT:
     case REC_STORE_LOST:
-    case REC_STORE_GRANT:
-    case REC_STORE_GRANT_RECLAIM:
     case REC_SEGMENT_GONE:
         store_record(rt, type, tag, data, size);
         break;
@@ -303,6 +302,11 @@ void route_message(struct runtime *rt, struct link *l, uint16_t type, uint64_t t
     case WIRE_REST_YES:
     case WIRE_REST_NO:
         rest_received(rt, l, (enum wire_type)type);
+        break;
+    case WIRE_ARENA:
+    case WIRE_ARENA_READY:
+    case WIRE_ARENA_GONE:
+        arena_received(rt, l, type, tag, data, size);
         break;
     case WIRE_VALUE:
         value_received(rt, l->process, data, size);

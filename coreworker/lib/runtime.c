@@ -103,7 +103,7 @@ void rt_init_once(struct runtime *rt)
     rt->socket = rt->bell_fd = rt->kick_fd = -1;
     rt->next_tag = 1;
     rt->next_tick = rt->next_mend = rt->next_deadline = rt->next_reconnect = CLOCK_NEVER;
-    rt->next_rest = CLOCK_NEVER;
+    rt->next_rest = rt->next_arena = CLOCK_NEVER;
     rt->max_pending_tasks = RT_PENDING_MAX;
     rt->owner_bytes_max = RT_OWNER_BYTES;
 }

@@ -117,7 +117,9 @@ struct link {
     struct buf partial;      /* message whose pieces are coming */
     uint16_t partial_type;   /* 0: none */
     uint64_t partial_tag;
-    struct function **theirs; /* by their number - 1: what they call functions; owned */
+    uint8_t arena_told;            /* how far the peer is with our arena: arena.c */
+    struct arena_view *arena_view; /* the peer's arena; NULL: not told of any; owned */
+    struct function **theirs;      /* by their number - 1: what they call functions; owned */
     uint32_t ntheirs;
     uint64_t *told;       /* bits: which of our numbers they know; owned */
     uint32_t ntold;       /* words */
@@ -291,6 +293,8 @@ struct raia_buffer {
 };
 
 int store_init(struct runtime *rt);
+/* Where an answer says; NULL if that is nowhere. */
+uint8_t *store_at(struct runtime *rt, const struct rec_store_at *m);
 int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int fd);
 void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data,
                   size_t size);
@@ -592,6 +596,9 @@ struct runtime {
     struct list loose_segments;        /* those that the hash had no memory for */
     struct segment *spare_segment;     /* for one that comes when there is no memory */
     struct list buffers;               /* struct raia_buffer */
+    struct arena *arena;               /* arena.h; NULL: none yet; owned */
+    uint8_t *arena_scratch;            /* for the next message read from one; or NULL; owned */
+    int64_t next_arena;                /* ns; it may be idle then */
 
     pthread_t thread;
     bool thread_runs;

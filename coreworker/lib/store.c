@@ -105,8 +105,7 @@ int store_alias(struct runtime *rt, raia_ref *o, const uint8_t id[28])
     return 0;
 }
 
-/* Where an answer says; NULL if that is nowhere. */
-static uint8_t *at(struct runtime *rt, const struct rec_store_at *m)
+uint8_t *store_at(struct runtime *rt, const struct rec_store_at *m)
 {
     struct segment *s = segment_find(rt, m->segment);
 
@@ -144,7 +143,7 @@ static void created(struct runtime *rt, struct question *q, uint16_t type, int s
     if (status == 0 && size >= sizeof(*m)) {
         q->status = m->status;
         if (m->status == 0) {
-            c->base = at(rt, m);
+            c->base = store_at(rt, m);
             if (!c->base)
                 q->status = -RAIA_ERR_PROTOCOL;
         } else if (size > sizeof(*m)) {
@@ -226,7 +225,7 @@ static void got(struct runtime *rt, struct question *q, uint16_t type, int statu
     if (status == 0 && size >= sizeof(*m))
         status = m->status;
     if (status == 0) {
-        base = at(rt, m);
+        base = store_at(rt, m);
         h = (const struct stored_head *)(const void *)base;
         if (!base || m->size < STORED_HEAD || h->magic != STORED_MAGIC || h->size > m->size ||
             stored_bytes(h->size, h->nrefs) > m->size)
@@ -352,9 +351,6 @@ void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t
 
         if (s)
             segment_free(rt, s);
-    } else if (type == REC_STORE_GRANT) {
-        /* Not asked for. */
-        link_send(rt, rt->raylet, REC_STORE_GRANT_RETURN, tag, NULL, 0, false);
     }
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "lib/runtime.h"
+#include "lib/arena.h"
 
 #define TICK_BUSY_MS 2                    /* while tasks are under way, or leases linger */
 #define TICK_IDLE_MS 50                   /* soon after */
@@ -39,10 +39,12 @@ static int look(struct runtime *rt, bool urgent, int64_t *ret_rest)
             rt_tick(rt, rt->now);
         if (rt->now >= rt->next_rest)
             rest_tick(rt, rt->now);
+        if (rt->now >= rt->next_arena)
+            arena_tick(rt, rt->now);
         if (rt->worker)
             call_report(rt, rt->now);
     }
-    *ret_rest = rt->next_rest;
+    *ret_rest = rt->next_rest < rt->next_arena ? rt->next_rest : rt->next_arena;
     again = under_way(rt) ? TICK_BUSY_MS : list_empty(&rt->running) ? 0 : TICK_IDLE_MS;
     rt_leave(rt);
     return again;
