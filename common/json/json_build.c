@@ -253,6 +253,8 @@ bool json_equal(const struct json *a, const struct json *b)
     return !y;
 }
 
+#define DUPLICATE_FEW 12 /* members: fewer are compared faster than they are sorted */
+
 /* A member and its place, to sort by key. */
 struct member {
     const char *key;         /* of node */
@@ -267,12 +269,31 @@ static int by_key(const void *pa, const void *pb)
     return r ? r : (a->at > b->at) - (a->at < b->at);
 }
 
+/* The same for a few members: each with those before it. */
+static struct json *duplicate_of_few(const struct json *object, size_t n)
+{
+    const char *keys[DUPLICATE_FEW];
+    size_t i = 0;
+    JSON_FOREACH(it, object)
+    {
+        keys[i] = json_key(it);
+        for (size_t k = 0; k < i; k++)
+            if (keys[k][0] == keys[i][0] && strcmp(keys[k], keys[i]) == 0)
+                return it;
+        if (++i == n)
+            break;
+    }
+    return NULL;
+}
+
 struct json *json_duplicate(const struct json *object, bool *ret_nomem)
 {
     struct member few[32], *all = few;
     size_t n = json_size(object), i = 0;
     if (n < 2 || !json_is(object, JSON_OBJECT))
         return NULL;
+    if (n <= DUPLICATE_FEW)
+        return duplicate_of_few(object, n);
     _cleanup_(mem_freep) struct member *many = NULL;
     if (n > sizeof few / sizeof *few) {
         all = many = mem_calloc(n, sizeof *many);

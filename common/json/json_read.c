@@ -157,6 +157,14 @@ static int read_string(struct reader *r)
                 return e;
             continue;
         }
+        const char *from = r->at; /* most texts are plain: those go over in one piece */
+        while (r->at < close && *r->at != '\\' && *r->at >= 0x20 && *r->at < 0x7f)
+            r->at++;
+        if (r->at > from) {
+            memcpy(r->scratch + len, from, (size_t)(r->at - from));
+            len += (size_t)(r->at - from);
+            continue;
+        }
         if (c < 0x20)
             return fail(r, "a control character in a string; write it as \\u00XX");
         size_t n = json_utf8__((const unsigned char *)r->at, (const unsigned char *)close);

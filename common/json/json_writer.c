@@ -185,6 +185,10 @@ static void put_string(struct json_writer *w, const char *v, size_t len)
     const unsigned char *s = (const unsigned char *)v, *end = s + len, *from = s;
     put(w, "\"", 1);
     while (s < end) {
+        if (*s >= 0x20 && *s < 0x7f && *s != '"' && *s != '\\') {
+            s++;
+            continue;
+        }
         size_t n = json_utf8__(s, end);
         if (n > 1 || (n == 1 && *s >= 0x20 && *s != '"' && *s != '\\')) {
             s += n;

@@ -8,7 +8,7 @@
 
 #define PODS      "/api/v1/pods"
 #define FINALIZER "sim/kubelet"
-#define MOST      512 /* pods looked at in one round */
+#define MOST      256 /* pods looked at in one round */
 
 struct pod_step {
     char *target; /* of the pod */
@@ -20,6 +20,7 @@ struct round {
     struct opsim *w;
     struct pod_step *steps; /* collected first: writes move the model's tables */
     unsigned n;             /* of them */
+    bool more;              /* a pod is to come or to go in another round */
 };
 
 static bool has_finalizer(const struct json *pod)
@@ -59,11 +60,12 @@ static void look(void *arg, const char *ns, const char *name, const struct json 
         return;
     if (!ours && !going)
         s->what = BEGIN;
-    else if (ours && going && prng_chance(p, 0.25))
-        s->what = END;
-    else if (ours && !going && (!phase || strcmp(phase, "Pending") == 0) && prng_chance(p, 0.4)) {
-        s->what = RUN;
-        s->containers = container_statuses(pod);
+    else if (ours && (going || !phase || strcmp(phase, "Pending") == 0)) {
+        r->more = true;
+        if (!prng_chance(p, going ? 0.25 : 0.4))
+            return;
+        s->what = going ? END : RUN;
+        s->containers = going ? NULL : container_statuses(pod);
     } else
         return;
     s->target = mem_printf("/api/v1/namespaces/%s/pods/%s", ns ? ns : "default", name);
@@ -102,13 +104,15 @@ static void on_round(void *arg)
 {
     struct opsim *w = arg;
     struct prng *p = sim_prng(w->s);
-    struct round r = {.w = w, .steps = mem_calloc(MOST, sizeof *r.steps)};
-    if (!r.steps)
-        abort();
-    kube_model_each(w->m, PODS, look, &r);
-    for (unsigned i = 0; i < r.n; i++)
-        act(w, &r.steps[i]);
-    mem_free(r.steps);
+    struct pod_step steps[MOST] = {0};
+    struct round r = {.w = w, .steps = steps};
+    uint64_t writes = kube_model_writes(w->m);
+    if (w->looked != writes) {
+        kube_model_each(w->m, PODS, look, &r);
+        for (unsigned i = 0; i < r.n; i++)
+            act(w, &r.steps[i]);
+        w->looked = r.more || r.n ? 0 : writes;
+    }
     if (w->collected != kube_model_writes(w->m) && prng_chance(p, 0.3)) {
         kube_model_collect(w->m);
         w->collected = kube_model_writes(w->m);

@@ -64,6 +64,7 @@ struct opsim {
     bool ending;                   /* nothing new begins */
     bool checking;                 /* in `always` */
     uint64_t conflicts;            /* of lives that have ended */
+    uint64_t looked;               /* writes, when the kubelet found nothing to do; 0: it did */
     uint64_t collected;            /* writes, when the garbage collector ran last */
 };
 

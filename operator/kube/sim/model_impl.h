@@ -16,22 +16,24 @@ struct model_item {
     char *collection;    /* "/api/v1/pods" */
     char *ns, *name;     /* ns NULL: cluster-scoped */
     struct json *object; /* as it is now */
+    char *text;          /* that, printed; NULL: not yet */
 };
 
 struct model_event {
     const char *type;    /* "ADDED", ... */
     char *collection;    /* of the object */
     char *ns;            /* NULL: cluster-scoped */
-    struct json *object; /* after it */
+    struct json *labels; /* of the object, in metadata: for selectors */
+    char *text;          /* of the object after it */
 };
 
 /* A list of which pages are still to be fetched. */
 struct model_list {
-    struct list link;    /* in the model */
-    uint64_t id;         /* in its continue */
-    uint64_t version;    /* of all its pages */
-    struct json **items; /* copies */
-    size_t n;            /* how many */
+    struct list link; /* in the model */
+    uint64_t id;      /* in its continue */
+    uint64_t version; /* of all its pages */
+    char **items;     /* texts */
+    size_t n;         /* how many */
 };
 
 struct kube_model {
@@ -52,7 +54,7 @@ struct kube_model_watch {
     char *ns;                 /* NULL: all */
     char *selector;           /* NULL: all */
     uint64_t next;            /* the version of the next event */
-    struct json **initial;    /* to be sent first */
+    char **initial;           /* texts, to be sent first */
     size_t n_initial, at;     /* how many, and the next */
     bool end_due;             /* the bookmark that ends the initial events */
     uint64_t initial_version; /* of the initial events */
@@ -76,7 +78,9 @@ const char *model_param__(const struct model_target *t, const char *name);
         need__;                                                                                    \
     })
 
-bool model_selected__(const struct json *object, const char *selector);
+bool model_selected__(const struct json *labels, const char *selector);
+/* The item's object as text; the item's, until it is written. */
+const char *model_text__(struct model_item *it);
 void model_version_text__(uint64_t version, char to[24]);
 /* UINT64_MAX: not one of ours. */
 uint64_t model_version_of__(const char *text);

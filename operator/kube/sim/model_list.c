@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
-#include "json/json_writer.h"
 #include "kube/sim/model_impl.h"
 
 /* ---- targets ---- */
@@ -86,9 +86,8 @@ int model_target_parse__(const char *target, struct model_target *t)
     return ok ? 0 : -1;
 }
 
-bool model_selected__(const struct json *object, const char *selector)
+bool model_selected__(const struct json *labels, const char *selector)
 {
-    const struct json *labels = json_at(object, "metadata.labels");
     while (selector && *selector) {
         size_t n = strcspn(selector, ","), k = strcspn(selector, "=,");
         _cleanup_(mem_freep) char *key = MODEL_NEED(mem_strndup(selector, k));
@@ -107,7 +106,7 @@ static bool wanted(const struct model_target *t, const char *collection, const c
                    const struct json *object)
 {
     return strcmp(collection, t->collection) == 0 && (!t->ns || (ns && strcmp(ns, t->ns) == 0)) &&
-           model_selected__(object, model_param__(t, "labelSelector"));
+           model_selected__(json_at(object, "metadata.labels"), model_param__(t, "labelSelector"));
 }
 
 static struct model_list *snapshot(struct kube_model *m, const struct model_target *t)
@@ -119,7 +118,7 @@ static struct model_list *snapshot(struct kube_model *m, const struct model_targ
     l->id = ++m->serial;
     HASH_FOREACH (m->items, it, next)
         if (wanted(t, it->collection, it->ns, it->object))
-            l->items[l->n++] = MODEL_NEED(json_copy(it->object));
+            l->items[l->n++] = MODEL_NEED(mem_strdup(model_text__(it)));
     list_add_tail(&m->lists, &l->link);
     return l;
 }
@@ -143,33 +142,25 @@ void model_list__(struct kube_model *m, const struct model_target *t, struct kub
     } else {
         l = snapshot(m, t);
     }
-    _cleanup_(json_writer_done) struct json_writer w;
-    json_writer_init(&w, JSON_COMPACT, (size_t)256 << 20);
-    jw_object(&w);
-    jw_kstr(&w, "kind", "List");
-    jw_key(&w, "items");
-    jw_array(&w);
-    for (; from < l->n && most > 0; from++, most--)
-        jw_tree(&w, l->items[from]);
-    jw_end(&w);
-    jw_key(&w, "metadata");
-    jw_object(&w);
-    model_version_text__(l->version, version);
-    jw_kstr(&w, "resourceVersion", version);
-    bool last = from >= l->n;
-    if (!last) {
-        char next[64];
-        snprintf(next, sizeof next, "c%llu:%llu", (unsigned long long)l->id, from);
-        jw_kstr(&w, "continue", next);
+    struct buf b;
+    buf_init(&b, (size_t)256 << 20);
+    buf_put_text(&b, "{\"kind\":\"List\",\"items\":[");
+    for (const char *comma = ""; from < l->n && most > 0; from++, most--, comma = ",") {
+        buf_put_text(&b, comma);
+        buf_put_text(&b, l->items[from]);
     }
-    jw_end(&w);
-    jw_end(&w);
+    model_version_text__(l->version, version);
+    buf_printf(&b, "],\"metadata\":{\"resourceVersion\":\"%s\"", version);
+    bool last = from >= l->n;
+    if (!last)
+        buf_printf(&b, ",\"continue\":\"c%llu:%llu\"", (unsigned long long)l->id, from);
+    buf_put_text(&b, "}}");
     a->status = 200;
-    a->body = MODEL_NEED(json_writer_take(&w, NULL));
+    a->body = MODEL_NEED(buf_steal(&b, NULL));
     if (last) {
         list_del(&l->link);
         for (size_t i = 0; i < l->n; i++)
-            json_free(l->items[i]);
+            mem_free(l->items[i]);
         mem_free(l->items);
         mem_free(l);
     }
@@ -215,7 +206,7 @@ void kube_model_watch_free(struct kube_model_watch *w)
     if (!w)
         return;
     for (size_t i = w->at; i < w->n_initial; i++)
-        json_free(w->initial[i]);
+        mem_free(w->initial[i]);
     mem_free(w->initial);
     mem_free(w->collection);
     mem_free(w->ns);
@@ -223,9 +214,8 @@ void kube_model_watch_free(struct kube_model_watch *w)
     mem_free(w);
 }
 
-static char *line_of(const char *type, const struct json *object)
+static char *line_of(const char *type, const char *text)
 {
-    _cleanup_(mem_freep) char *text = MODEL_NEED(json_print(object, JSON_COMPACT, NULL));
     return MODEL_NEED(mem_printf("{\"type\":\"%s\",\"object\":%s}\n", type, text));
 }
 
@@ -251,7 +241,7 @@ char *kube_model_watch_next(struct kube_model_watch *w, bool *ret_expired)
     *ret_expired = false;
     if (w->at < w->n_initial) {
         char *line = line_of("ADDED", w->initial[w->at]);
-        json_free(STEAL(w->initial[w->at]));
+        mem_free(STEAL(w->initial[w->at]));
         w->at++;
         return line;
     }
@@ -271,9 +261,9 @@ char *kube_model_watch_next(struct kube_model_watch *w, bool *ret_expired)
         if (strcmp(ev->collection, w->collection) != 0 ||
             (w->ns && (!ev->ns || strcmp(ev->ns, w->ns) != 0)))
             continue;
-        if (!model_selected__(ev->object, w->selector)) /* it may have been before */
-            return line_of("DELETED", ev->object);
-        return line_of(ev->type, ev->object);
+        if (!model_selected__(ev->labels, w->selector)) /* it may have been before */
+            return line_of("DELETED", ev->text);
+        return line_of(ev->type, ev->text);
     }
     return NULL;
 }

@@ -17,10 +17,10 @@ void model_fail__(struct kube_model_answer *a, int status, const char *reason, c
                                     message, reason, status));
 }
 
-static void answer(struct kube_model_answer *a, int status, const struct json *object)
+static void answer(struct kube_model_answer *a, int status, struct model_item *it)
 {
     a->status = status;
-    a->body = MODEL_NEED(json_print(object, JSON_COMPACT, NULL));
+    a->body = MODEL_NEED(mem_strdup(model_text__(it)));
 }
 
 /* RFC 7386; with `apply`, null is a value like others. */
@@ -78,7 +78,7 @@ static void create(struct kube_model *m, const struct model_target *t, const str
     json_free(json_detach(object, "status"));
     char *copy = MODEL_NEED(mem_strdup(name));
     model_add__(m, t, copy, object);
-    answer(a, 201, model_find__(m, t->collection, t->ns, copy)->object);
+    answer(a, 201, model_find__(m, t->collection, t->ns, copy));
     mem_free(copy);
 }
 
@@ -126,7 +126,7 @@ static void update(struct kube_model *m, const struct model_target *t, struct mo
     model_store__(m, it, now);
     it = model_find__(m, t->collection, t->ns, t->name);
     if (it) {
-        answer(a, 200, it->object);
+        answer(a, 200, it);
     } else {
         a->status = 200;
         a->body = MODEL_NEED(mem_strdup("{}"));
@@ -145,7 +145,7 @@ static void delete_item(struct kube_model *m, struct model_item *it, const struc
         model_fail__(a, 409, "Conflict", "Precondition failed");
         return;
     }
-    answer(a, 200, it->object);
+    answer(a, 200, it);
     if (json_size(json_at(it->object, "metadata.finalizers")) == 0) {
         model_remove__(m, it);
         return;
@@ -169,7 +169,7 @@ static void one(struct kube_model *m, const struct kube_request *rq, const struc
     else if (!it)
         model_fail__(a, 404, "NotFound", "not found");
     else if (strcmp(rq->method, "GET") == 0)
-        answer(a, 200, it->object);
+        answer(a, 200, it);
     else if (strcmp(rq->method, "DELETE") == 0)
         delete_item(m, it, body, unix_ms, a);
     else if (strcmp(rq->method, "PUT") == 0)

@@ -41,6 +41,7 @@ static void free_item(struct kube_model *m, struct model_item *it)
     mem_free(it->ns);
     mem_free(it->name);
     json_free(it->object);
+    mem_free(it->text);
     mem_free(it);
 }
 
@@ -50,14 +51,15 @@ void kube_model_compact(struct kube_model *m)
     for (size_t i = 0; i < m->n_events; i++) {
         mem_free(m->events[i].collection);
         mem_free(m->events[i].ns);
-        json_free(m->events[i].object);
+        json_free(m->events[i].labels);
+        mem_free(m->events[i].text);
     }
     m->n_events = 0;
     m->first = m->version + 1;
     while ((l = LIST_FIRST(&m->lists, struct model_list, link))) {
         list_del(&l->link);
         for (size_t i = 0; i < l->n; i++)
-            json_free(l->items[i]);
+            mem_free(l->items[i]);
         mem_free(l->items);
         mem_free(l);
     }
@@ -139,18 +141,27 @@ uint64_t kube_model_writes(const struct kube_model *m)
 
 /* ---- writing ---- */
 
-static void note_event(struct kube_model *m, const char *type, const struct model_item *it)
+const char *model_text__(struct model_item *it)
+{
+    if (!it->text)
+        it->text = MODEL_NEED(json_print(it->object, JSON_COMPACT, NULL));
+    return it->text;
+}
+
+static void note_event(struct kube_model *m, const char *type, struct model_item *it)
 {
     char version[24];
     model_version_text__(++m->version, version);
     json_set_str(json_get(it->object, "metadata"), "resourceVersion", version);
+    mem_free(STEAL(it->text));
     if (m->n_events == m->cap_events) {
         m->cap_events = m->cap_events ? 2 * m->cap_events : 64;
         m->events = MODEL_NEED(mem_realloc(m->events, m->cap_events * sizeof *m->events));
     }
     m->events[m->n_events++] =
         (struct model_event){type, MODEL_NEED(mem_strdup(it->collection)), mem_strdup(it->ns),
-                             MODEL_NEED(json_copy(it->object))};
+                             json_copy(json_at(it->object, "metadata.labels")),
+                             MODEL_NEED(mem_strdup(model_text__(it)))};
 }
 
 static void wake(struct kube_model *m)
@@ -202,6 +213,7 @@ void model_store__(struct kube_model *m, struct model_item *it, struct json *obj
     }
     json_free(it->object);
     it->object = object;
+    mem_free(STEAL(it->text));
     if (json_at(object, "metadata.deletionTimestamp") &&
         json_size(json_at(object, "metadata.finalizers")) == 0) {
         model_remove__(m, it);
