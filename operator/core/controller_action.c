@@ -266,6 +266,14 @@ static bool unknown(const struct kube_error *error)
            error->reason == KUBE_UNAVAILABLE || error->reason == KUBE_TIMEOUT;
 }
 
+static void tell_found(const struct op *op)
+{
+    struct item *it = op->run->it;
+    struct reconciler *r = it->source->r;
+    if (r->found && !it->gone)
+        r->found(r, &it->memory, op->a->resource, op->a->name);
+}
+
 /* What has the name that was to be created. */
 static void on_look(struct op *op, const struct json *object, const struct kube_error *error)
 {
@@ -284,6 +292,7 @@ static void on_look(struct op *op, const struct json *object, const struct kube_
         finish(op);
     } else if (!owner) {
         settle(op); /* nobody's: whoever made it wants it used */
+        tell_found(op);
         finish(op);
     } else {
         struct kube_error taken = {.reason = KUBE_ALREADY_EXISTS, .http_status = 409};
@@ -321,6 +330,8 @@ static void on_answer(struct kube_call *call, struct json *object, const struct 
         on_look(op, object, error);
     } else if (!error->base.code) {
         acknowledged(op);
+        if (kind == PLAN_CREATE && !controller_uid(op->a->object))
+            tell_found(op);
         finish(op);
     } else if (kind == PLAN_CREATE && error->reason == KUBE_ALREADY_EXISTS) {
         on_exists(op);

@@ -38,8 +38,17 @@ static void forget(struct reconciler *r, void *memory)
         mem_free(n->node);
         mem_free(n);
     }
+    rc_forget_found__(m);
     self->maker->ca_free(self->maker, m->ca);
     mem_free(m);
+}
+
+static void found(struct reconciler *r, void **memory, const struct kube_resource *kind,
+                  const char *name)
+{
+    (void)r;
+    if (*memory)
+        rc_found__(*memory, kind, name);
 }
 
 static void pass_done(struct rc_pass *x)
@@ -164,6 +173,7 @@ struct reconciler *raycluster_reconciler(const struct operator_config *config,
                                      .wants = 1u << SEEN_PODS | 1u << SEEN_SERVICES |
                                               1u << SEEN_SECRETS | 1u << SEEN_PVCS,
                                      .plan = plan_it,
+                                     .found = found,
                                      .forget = forget,
                                      .config = config};
     return &self->base;

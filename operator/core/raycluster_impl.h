@@ -34,6 +34,13 @@ struct rc_missing {
     int64_t since; /* ns */
 };
 
+/* Something that serves the cluster, and is nobody's: it is not seen. */
+struct rc_found {
+    HASH_HANDLE hh;
+    char key[]; /* "secrets/demo" */
+};
+#define RC_FOUND_MAX 32 /* of them: more, and all are forgotten */
+
 struct rc_memory {
     struct rc_backoff *groups;  /* by name */
     struct rc_missing *missing; /* by name */
@@ -42,8 +49,7 @@ struct rc_memory {
     int64_t ca_due;             /* ns: it signs from then on */
     int64_t ca_wait;            /* ns: what was applied must be seen by then */
     unsigned salt;              /* of pod names: more each time that one was taken */
-    bool token_tried;           /* the token's Secret was made, or somebody's is there */
-    bool storage_tried;         /* the same for a claim that outlives the cluster */
+    struct rc_found *found;     /* by key */
 };
 
 /* -- a pass ------------------------------------------------------------------------------------ */
@@ -119,6 +125,9 @@ const struct seen_object *rc_find__(const struct seen_list *l, const char *name)
 
 /* raycluster_things.c: services, secrets and the claim that are missing. */
 void rc_make_things__(struct rc_pass *x);
+/* Something of that name is nobody's, and serves. */
+void rc_found__(struct rc_memory *m, const struct kube_resource *kind, const char *name);
+void rc_forget_found__(struct rc_memory *m);
 /* raycluster_keys.c: the secrets of TLS. */
 void rc_make_keys__(struct rc_pass *x);
 

@@ -1,7 +1,11 @@
 /* Services, secrets and the volume claim that a RayCluster lacks. */
 #include "core/raycluster_impl.h"
 
-#define STAGE_THINGS 0
+#include <stdio.h>
+#include <string.h>
+
+#define STAGE_THINGS   0
+#define FOUND_KEY_SIZE 320
 
 /* Takes `object` over. */
 static void make(struct rc_pass *x, int r, const struct kube_resource *kind, struct json *object)
@@ -12,10 +16,62 @@ static void make(struct rc_pass *x, int r, const struct kube_resource *kind, str
         json_free(object);
 }
 
-static bool lacks(struct rc_pass *x, enum seen_kind kind, const char *name)
+/* -- what is nobody's -------------------------------------------------------------------------- */
+
+static void key_of(char key[FOUND_KEY_SIZE], const struct kube_resource *kind, const char *name)
 {
-    return x->r == 0 && !rc_find__(&x->s->of[kind], name);
+    snprintf(key, FOUND_KEY_SIZE, "%s/%s", kind->plural, name);
 }
+
+void rc_found__(struct rc_memory *m, const struct kube_resource *kind, const char *name)
+{
+    char key[FOUND_KEY_SIZE];
+
+    key_of(key, kind, name);
+    if (HASH_GET_STR(m->found, key))
+        return;
+    if (HASH_SIZE(m->found) >= RC_FOUND_MAX)
+        rc_forget_found__(m);
+    struct rc_found *f = mem_alloc(sizeof *f + strlen(key) + 1);
+    if (f)
+        strcpy(f->key, key);
+    if (f && HASH_PUT_STR(m->found, key, f) < 0)
+        mem_free(f); /* then it is asked for, and found, again */
+}
+
+void rc_forget_found__(struct rc_memory *m)
+{
+    struct rc_found *f, *next;
+
+    HASH_FOREACH (m->found, f, next) {
+        HASH_DEL(m->found, f);
+        mem_free(f);
+    }
+}
+
+/* Is a head there? Then so is what it needed, if it is not ours to see. */
+static bool has_head(const struct rc_pass *x)
+{
+    for (size_t i = 0; i < x->n_pods; i++)
+        if (x->pods[i].head)
+            return true;
+    return false;
+}
+
+/* Is it to be made: it is not there. Something of that name that nobody owns serves as well, unseen:
+ * once found it is asked for again only before a head is made, as it may have been deleted. */
+static bool lacks(struct rc_pass *x, enum seen_kind kind, const struct kube_resource *r,
+                  const char *name)
+{
+    char key[FOUND_KEY_SIZE];
+
+    if (x->r < 0 || rc_find__(&x->s->of[kind], name))
+        return false;
+    key_of(key, r, name);
+    return !HASH_GET_STR(x->memory->found, key) || (!has_head(x) && !x->s->failure);
+}
+
+/* -- things ------------------------------------------------------------------------------------ */
 
 typedef int (*service_fn)(const struct ray_cluster *c, struct json **ret_service);
 
@@ -23,7 +79,7 @@ static void make_service(struct rc_pass *x, const char *name, service_fn build)
 {
     struct json *o = NULL;
 
-    if (!lacks(x, SEEN_SERVICES, name))
+    if (!lacks(x, SEEN_SERVICES, &kube_services, name))
         return;
     int r = build(x->c, &o);
     make(x, r, &kube_services, o);
@@ -42,36 +98,13 @@ static void make_services(struct rc_pass *x)
         make_service(x, name, service_serve);
 }
 
-/* Is a head there? Then so is what it needed, if it is not ours to see. */
-static bool has_head(const struct rc_pass *x)
-{
-    for (size_t i = 0; i < x->n_pods; i++)
-        if (x->pods[i].head)
-            return true;
-    return false;
-}
-
-/* A Secret or claim of that name that somebody else has made serves as well, unseen: so what was never
- * seen is asked for once, and again before each head. */
-static bool ask_again(struct rc_pass *x, enum seen_kind kind, const char *name, bool *tried)
-{
-    if (!lacks(x, kind, name)) {
-        *tried = false;
-        return false;
-    }
-    if (*tried && !x->s->failure && has_head(x))
-        return false;
-    *tried = true;
-    return true;
-}
-
 static void make_token(struct rc_pass *x)
 {
     struct json *o = NULL;
     bool made = false;
     const char *name = secret_token_name(x->c, x->self->base.config, &made);
 
-    if (!made || !ask_again(x, SEEN_SECRETS, name, &x->memory->token_tried))
+    if (!made || !lacks(x, SEEN_SECRETS, &kube_secrets, name))
         return;
     int r = secret_token(x->c, x->self->maker, &o, x->e);
     make(x, r, &kube_secrets, o);
@@ -83,8 +116,7 @@ static void make_claim(struct rc_pass *x)
     struct json *o = NULL;
 
     pod_storage_claim(x->c, name, sizeof name);
-    if (!pod_has_storage(x->c) || x->c->spec.ft.claim ||
-        !ask_again(x, SEEN_PVCS, name, &x->memory->storage_tried))
+    if (!pod_has_storage(x->c) || x->c->spec.ft.claim || !lacks(x, SEEN_PVCS, &kube_pvcs, name))
         return;
     int r = service_storage(x->c, &o);
     make(x, r, &kube_pvcs, o);

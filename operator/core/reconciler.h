@@ -78,6 +78,10 @@ struct reconciler {
                 struct raia_error *e);
     /* Keeps of it what matters in *memory; the object is reconciled again right after. May be NULL. */
     void (*answered)(struct reconciler *r, void **memory, const struct plan_answer *a);
+    /* What was to be created is there, and nobody owns it (somebody else has made it, or it shall
+     * outlive its object): it serves as it is, but is not among what is seen. May be NULL. */
+    void (*found)(struct reconciler *r, void **memory, const struct kube_resource *kind,
+                  const char *name);
     void (*forget)(struct reconciler *r, void *memory); /* the object is gone; memory may be NULL */
     const struct operator_config *config;               /* config.h */
 };

@@ -190,6 +190,8 @@ static inline void world_act(struct world *w, struct plan_action *a)
     if (a->kind == PLAN_CREATE) {
         if (!o)
             world_put(w, kind, json_copy(a->object));
+        if (!json_at(a->object, "metadata.ownerReferences"))
+            w->r->found(w->r, &w->memory, a->resource, a->name);
     } else if (a->kind == PLAN_APPLY) {
         if (o)
             world_remove(w, kind, a->name);

@@ -679,23 +679,50 @@ Test(raycluster, keys_rotated)
     world_done(&w);
 }
 
-/* A Secret of the token that is the user's own is not ours to see: it is asked for once. One that we
- * have made comes back. */
+/* A Secret of the token that is the user's own is not ours to see: it is asked for once, and again
+ * before a head is made, but not after each failure. One that we have made comes back. */
 Test(raycluster, own_token)
 {
     struct world w;
     world_init(&w, TWO);
     world_step(&w);
     world_remove(&w, SEEN_SECRETS, "demo"); /* somebody else's is there instead */
+    w.r->found(w.r, &w.memory, &kube_secrets, "demo");
     world_step(&w);
     cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0);
+    world_fail(&w, KUBE_FORBIDDEN, "Pod demo-a-worker-zzzzz", "exceeded quota");
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0, "after a failure");
+    world_remove(&w, SEEN_PODS, world_name(world_pod(&w, "headgroup", 0)));
+    cr_assert_eq(world_try(&w, NULL), 0);
+    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0, "with no head, either");
+    w.failure.reason = KUBE_OK;
+    cr_assert_eq(world_try(&w, NULL), 0);
+    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1, "before the next head");
     world_done(&w);
 
     world_init(&w, TWO);
     world_rest(&w);
-    world_remove(&w, SEEN_SECRETS, "demo");
+    for (int i = 0; i < 2; i++) { /* the second one is deleted before it was seen */
+        world_remove(&w, SEEN_SECRETS, "demo");
+        world_step(&w);
+        cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1);
+    }
+    world_done(&w);
+}
+
+/* A service of our name that nobody owns is used, and not asked for again and again. */
+Test(raycluster, own_service)
+{
+    struct world w;
+    world_init(&w, TWO);
     world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1);
+    world_remove(&w, SEEN_SERVICES, "demo-head-svc");
+    w.r->found(w.r, &w.memory, &kube_services, "demo-head-svc");
+    for (int i = 0; i < 3; i++) {
+        world_step(&w);
+        cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_services), 0);
+    }
     world_done(&w);
 }
 
