@@ -34,7 +34,7 @@ void rc_found__(struct rc_memory *m, const struct kube_resource *kind, const cha
         rc_forget_found__(m);
     struct rc_found *f = mem_alloc(sizeof *f + strlen(key) + 1);
     if (f)
-        strcpy(f->key, key);
+        memcpy(f->key, key, strlen(key) + 1);
     if (f && HASH_PUT_STR(m->found, key, f) < 0)
         mem_free(f); /* then it is asked for, and found, again */
 }
