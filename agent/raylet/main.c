@@ -9,31 +9,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/logfile.h"
 #include "raylet/raylet.h"
 
 #define DESCRIPTORS_MAX 65536
 
-static int help(void)
-{
-    struct buf b;
-
-    buf_init(&b, 64u << 10);
-    if (settings_put_help(&raylet_settings, &b) < 0) {
-        buf_fini(&b);
-        return 1;
-    }
-    printf("raia-raylet: leases, workers, objects and links of a node; started by raia-agent.\n\n"
-           "usage: raia-raylet --node-name NAME --session-dir DIR --gcs-address HOST:PORT "
-           "[FLAG ...]\n\n%.*s",
-           (int)b.size, (const char *)b.data);
-    buf_fini(&b);
-    return 0;
-}
+static const char about[] =
+    "raia-raylet: leases, workers, objects and links of a node; started by raia-agent.\n\n"
+    "usage: raia-raylet --node-name NAME --session-dir DIR --gcs-address HOST:PORT [FLAG ...]\n";
 
 static int configure(int argc, char **argv, struct raylet_config *c, bool *ret_help,
                      struct raia_error *e)
@@ -49,27 +34,6 @@ static int configure(int argc, char **argv, struct raylet_config *c, bool *ret_h
     if (!*c->gcs_address)
         return err_set(e, RAIA_ERR_INVALID, "--gcs-address is required: HOST:PORT");
     return log_configure(c->log_level, e);
-}
-
-static int log_open(const struct raylet_config *c, struct logfile **ret_file, struct raia_error *e)
-{
-    _cleanup_(mem_freep) char *folder = mem_printf("%s/logs", c->session_dir);
-    _cleanup_(mem_freep) char *path =
-        *c->log_to ? mem_strdup(c->log_to) : mem_printf("%s/logs/raylet.log", c->session_dir);
-    int r;
-
-    if (!strcmp(c->log_to, "-"))
-        return 0;
-    if (!folder || !path)
-        return err_set(e, RAIA_ERR_NOMEM, "open the log");
-    r = io_mkdir_p(folder, 0700, e);
-    if (r == 0)
-        r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, ret_file, e);
-    if (r == 0)
-        logfile_tee(*ret_file, c->log_stderr ? STDERR_FILENO : -1);
-    if (r == 0)
-        log_set_sink(logfile_sink(*ret_file));
-    return r;
 }
 
 static void on_handshake_failure(const char *why)
@@ -102,12 +66,12 @@ int main(int argc, char **argv)
         if (got < 0)
             fprintf(stderr, "raia-raylet: %s (--help lists the flags)\n", e.text);
         settings_fini(&raylet_settings, &c);
-        return got < 0 ? 2 : help();
+        return got < 0 ? 2 : settings_print_help(&raylet_settings, about);
     }
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
     rpc_on_handshake_failure(on_handshake_failure);
-    got = log_open(&c, &file, &e);
+    got = logfile_begin(c.session_dir, "raylet.log", c.log_stderr ? STDERR_FILENO : -1, &file, &e);
     if (got == 0) {
         log_info("started", "pid=%d node=%s", (int)getpid(), LOG_Q(c.node_name));
         got = raylet_new(&c, &r, &e);

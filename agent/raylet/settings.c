@@ -21,7 +21,6 @@ static const struct setting list[] = {
         "Folder with ca.pem, node.pem and node.key; empty: plaintext, on loopback only."),
     SETTING_STRING(C, log_level, "log-level", "info",
                    "debug, info, warn or error; also MODULE=LEVEL, by comma."),
-    SETTING_STRING(C, log_to, "log-to", "", "File of the log; empty: logs/raylet.log; -: stderr."),
     SETTING_BOOL(C, log_stderr, "log-stderr", "false", "Write the log to standard error, too."),
     SETTING_INT(C, metrics_port, "metrics-port", "0", "0", "65535", NULL,
                 "Port of /healthz, /livez and /metrics (HTTP, no token); 0: none."),

@@ -17,7 +17,6 @@ struct raylet_config {
     char *labels;                 /* JSON object */
     char *tls_dir;                /* empty: plaintext on loopback */
     char *log_level;              /* log_configure */
-    char *log_to;                 /* "": logs/raylet.log; "-": standard error */
     bool log_stderr;              /* the log goes to standard error, too */
     int64_t metrics_port;         /* of the HTTP server; 0: none */
     bool head;                    /* hosts entrypoints */

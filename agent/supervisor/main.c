@@ -8,32 +8,16 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/logfile.h"
-#include "base/mem.h"
 #include "supervisor/settings.h"
 #include "supervisor/supervisor.h"
 
-#define HELP_MAX (64u << 10)
-
-static int print_help(void)
-{
-    struct buf b;
-    buf_init(&b, HELP_MAX);
-    if (settings_put_help(&agent_settings, &b) < 0) {
-        buf_fini(&b);
-        return 1;
-    }
-    printf("raia-agent: the daemon of a node of a Raia cluster.\n\n"
-           "usage: raia-agent --node-name NAME --session-dir DIR (--head | --gcs-address "
-           "HOST:PORT) [FLAG ...]\n\n%.*s",
-           (int)b.size, (const char *)b.data);
-    buf_fini(&b);
-    return 0;
-}
+static const char about[] =
+    "raia-agent: the daemon of a node of a Raia cluster.\n\n"
+    "usage: raia-agent --node-name NAME --session-dir DIR (--head | --gcs-address HOST:PORT) "
+    "[FLAG ...]\n";
 
 static int check(const struct agent_config *c, struct raia_error *e)
 {
@@ -100,20 +84,14 @@ int main(int argc, char **argv)
         settings_fini(&agent_settings, &c);
         if (r < 0)
             fprintf(stderr, "raia-agent: %s (--help lists the flags)\n", e.text);
-        return r < 0 ? 2 : print_help();
+        return r < 0 ? 2 : settings_print_help(&agent_settings, about);
     }
     enum log_level level = LOG_INFO;
     (void)log_level_parse(c.log_level, &level); /* checked */
     log_set_level(level);
-    _cleanup_(mem_freep) char *logs = mem_printf("%s/logs", c.session_dir);
-    _cleanup_(mem_freep) char *path = mem_printf("%s/logs/agent.log", c.session_dir);
     struct logfile *file = NULL;
-    r = logs && path ? io_mkdir_p(logs, 0700, &e) : err_set(&e, RAIA_ERR_NOMEM, "start");
-    if (r == 0)
-        r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, &file, &e);
+    r = logfile_begin(c.session_dir, "agent.log", c.log_stderr ? STDERR_FILENO : -1, &file, &e);
     if (r == 0) {
-        logfile_tee(file, c.log_stderr ? STDERR_FILENO : -1);
-        log_set_sink(logfile_sink(file));
         log_info("started", "pid=%d node=%s head=%d", (int)getpid(), LOG_Q(c.node_name), c.head);
         signal(SIGPIPE, SIG_IGN);
         prctl(PR_SET_CHILD_SUBREAPER, 1);

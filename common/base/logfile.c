@@ -165,3 +165,22 @@ uint64_t logfile_dropped(struct logfile *f)
     pthread_mutex_unlock(&f->lock);
     return n;
 }
+
+int logfile_begin(const char *session_dir, const char *name, int tee, struct logfile **ret_f,
+                  struct raia_error *e)
+{
+    _cleanup_(mem_freep) char *folder = mem_printf("%s/logs", session_dir);
+    _cleanup_(mem_freep) char *path = mem_printf("%s/logs/%s", session_dir, name);
+    int r;
+
+    if (!folder || !path)
+        return err_set(e, RAIA_ERR_NOMEM, "open the log");
+    r = io_mkdir_p(folder, 0700, e);
+    if (r == 0)
+        r = logfile_open(path, LOGFILE_SIZE_DEFAULT, LOGFILE_BACKUPS_DEFAULT, ret_f, e);
+    if (r == 0) {
+        logfile_tee(*ret_f, tee);
+        log_set_sink(logfile_sink(*ret_f));
+    }
+    return r;
+}

@@ -31,6 +31,10 @@ struct logfile;
 /* max_size at least LOG_LINE_MAX; backups 0: the file is emptied when full. Mode 0640. */
 int logfile_open(const char *path, uint64_t max_size, unsigned backups, struct logfile **ret_f,
                  struct raia_error *e);
+/* A daemon's log from now on: SESSION_DIR/logs/NAME (made if missing), rotated as Ray's; each line
+ * goes to the descriptor `tee`, too (-1: none). At the end: log_set_sink(NULL), logfile_close. */
+int logfile_begin(const char *session_dir, const char *name, int tee, struct logfile **ret_f,
+                  struct raia_error *e);
 /* Accepts NULL. */
 void logfile_close(struct logfile *f);
 /* Each line is written to the descriptor, too, which stays the caller's; -1: no longer. */

@@ -16,6 +16,7 @@
 
 /* Longest name of a setting. */
 #define NAME_MAX_ 64
+#define HELP_MAX  (64u << 10)
 
 union value {
     bool b;
@@ -352,4 +353,17 @@ int settings_read(const struct settings_table *t, void *to, int argc, char *cons
     if (r == 0 && !*ret_help && rest < argc)
         r = err_set(e, RAIA_ERR_INVALID, "'%s' is not a flag", argv[rest]);
     return r;
+}
+
+int settings_print_help(const struct settings_table *t, const char *about)
+{
+    struct buf b;
+    int r;
+
+    buf_init(&b, HELP_MAX);
+    r = settings_put_help(t, &b);
+    if (r == 0)
+        printf("%s\n%.*s", about, (int)b.size, (const char *)b.data);
+    buf_fini(&b);
+    return r == 0 ? 0 : 1;
 }

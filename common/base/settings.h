@@ -113,6 +113,9 @@ void settings_fini(const struct settings_table *t, void *to);
 int settings_put_value(const struct setting *s, const void *from, struct buf *b);
 /* Appends the flags part of --help: two lines or more for each setting. */
 int settings_put_help(const struct settings_table *t, struct buf *b);
+/* A daemon's --help: `about` (what it is, its usage), then the flags, to standard output. The exit
+ * status of a main: 1 when memory runs out. */
+int settings_print_help(const struct settings_table *t, const char *about);
 /* Appends a Markdown table: flag, type, default, accepted, description. */
 int settings_put_markdown(const struct settings_table *t, struct buf *b);
 

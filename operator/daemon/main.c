@@ -5,29 +5,15 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "daemon/operator.h"
 
-#define HELP_MAX     (64u << 10)
 #define FILES_WANTED 8192
 
-static int print_help(void)
-{
-    struct buf b;
-    int r;
-
-    buf_init(&b, HELP_MAX);
-    r = settings_put_help(&operator_settings, &b);
-    if (r == 0)
-        printf("raia-operator: runs RayClusters and RayJobs on Kubernetes.\n\n"
-               "usage: raia-operator [FLAG ...]\n\n%.*s",
-               (int)b.size, (const char *)b.data);
-    buf_fini(&b);
-    return r == 0 ? 0 : 1;
-}
+static const char about[] = "raia-operator: runs RayClusters and RayJobs on Kubernetes.\n\n"
+                            "usage: raia-operator [FLAG ...]\n";
 
 /* A socket for each watch and each call to a head. */
 static void allow_sockets(void)
@@ -54,7 +40,7 @@ int main(int argc, char **argv)
         settings_fini(&operator_settings, &s);
         if (r < 0)
             fprintf(stderr, "raia-operator: %s (--help lists the flags)\n", e.text);
-        return r < 0 ? 2 : print_help();
+        return r < 0 ? 2 : settings_print_help(&operator_settings, about);
     }
     (void)signal(SIGPIPE, SIG_IGN);
     allow_sockets();
