@@ -306,7 +306,6 @@ int settings_put_help(const struct settings_table *t, struct buf *b)
 {
     char range[128], name[NAME_MAX_];
 
-    buf_printf(b, "usage: %s [--FLAG VALUE]...\n", t->program);
     for (size_t i = 0; i < t->n; i++) {
         const struct setting *s = &t->list[i];
         env_name(s, name);

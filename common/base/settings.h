@@ -111,7 +111,7 @@ void settings_fini(const struct settings_table *t, void *to);
 
 /* Appends the value that a setting has, as text that reads back. */
 int settings_put_value(const struct setting *s, const void *from, struct buf *b);
-/* Appends the flags part of --help: two lines or more for each setting. */
+/* Appends the flags of --help: two lines or more for each setting. */
 int settings_put_help(const struct settings_table *t, struct buf *b);
 /* A daemon's --help: `about` (what it is, its usage), then the flags, to standard output. The exit
  * status of a main: 1 when memory runs out. */
