@@ -111,10 +111,6 @@ enum record_type {
     REC_STORE_FREE = 58,    /* up, by the owner: struct rec_store_free */
     REC_STORE_LOST = 59,    /* down, to owners: struct rec_store_lost: the primary copy is gone */
     REC_SEGMENT_GONE = 60,  /* down: struct rec_segment: unmap it and close its descriptor */
-    REC_STORE_GRANT = 61,   /* down: tag = grant; struct rec_store_grant: memory ahead of need */
-    REC_STORE_PUT = 62,     /* up: tag = grant; struct rec_store_put: CREATE + SEAL in a grant */
-    REC_STORE_GRANT_RECLAIM = 63, /* down: memory is short: RETURN every grant not being filled */
-    REC_STORE_GRANT_RETURN = 64,  /* up: tag = grant */
 };
 
 /* The rpcs of gcs.proto that a process may send through its raylet. */
@@ -274,20 +270,11 @@ struct rec_demand_failed {
  * and go in it. Fresh pages cost ten times what used ones cost: the store gives a process the
  * memory that it freed last, so that put, free, put stays in the same bytes.
  *
- * Grants. A process that sets STORE_CREATE_GRANTS in a CREATE may be sent grants: extents in its
- * own segments, of sizes that it used before, without being asked for. It may fill one with an
- * object of at most `size` bytes and say PUT: a put without a round trip. What it does not fill
- * goes back with the PUT. A PUT is answered only if it failed: by REC_STORE_CREATED with the status
- * and the grant as tag (-EXISTS: the object is here already). The grant is used up either way.
- * Grants count as memory in use; RECLAIM asks for them back.
- *
  * An object may serve as an arena for payloads between processes: its creator seals it at once and
  * goes on writing; peers GET it once, and then exchange offsets in it.
  */
-#define REC_OBJECT_RELEASE  1u /* rec_object.flags, SEAL: and the creator reads it no longer */
-#define STORE_CREATE_GRANTS 1u /* rec_store_create.flags: this process understands grants */
-#define STORE_PUT_KEEP      1u /* rec_store_put.flags: the creator goes on reading, until RELEASE */
-#define STORE_NODES_MAX     64u /* node ids in a GET or FREE */
+#define REC_OBJECT_RELEASE 1u  /* rec_object.flags, SEAL: and the creator reads it no longer */
+#define STORE_NODES_MAX    64u /* node ids in a GET or FREE */
 
 struct rec_object {
     uint8_t object[28];
@@ -296,7 +283,7 @@ struct rec_object {
 
 struct rec_store_create {
     uint8_t object[28];
-    uint32_t flags;       /* STORE_CREATE_GRANTS */
+    uint32_t flags;       /* 0 */
     uint64_t size;        /* bytes */
     uint32_t deadline_ms; /* wait this long for memory, then STORE_FULL; 0: do not wait */
     uint32_t reserved;
@@ -338,26 +325,11 @@ struct rec_segment {
     uint32_t reserved;
 };
 
-struct rec_store_grant {
-    uint32_t segment; /* one that this process may write */
-    uint32_t reserved;
-    uint64_t offset; /* in the segment */
-    uint64_t size;
-};
-
-struct rec_store_put {
-    uint8_t object[28];
-    uint32_t flags; /* STORE_PUT_KEEP */
-    uint64_t size;  /* bytes; at most the grant's */
-    struct record_address owner;
-};
-
 _Static_assert(sizeof(struct record_head) == 16, "layout");
 _Static_assert(sizeof(struct rec_lease) == 48, "layout");
 _Static_assert(sizeof(struct rec_store_at) == 56, "layout");
 _Static_assert(sizeof(struct rec_store_get) == 72, "layout");
 _Static_assert(sizeof(struct rec_store_create) == 80, "layout");
-_Static_assert(sizeof(struct rec_store_put) == 72, "layout");
 _Static_assert(sizeof(struct rec_store_lost) == 48, "layout");
 
 #endif

@@ -91,7 +91,6 @@ static void put_store(struct raylet *r, struct json *to)
     json_set_int(o, "resident", (int64_t)s.resident);
     json_set_int(o, "pinned", (int64_t)s.pinned);
     json_set_int(o, "primary", (int64_t)s.primary);
-    json_set_int(o, "granted", (int64_t)s.granted);
     json_set_int(o, "objects", s.objects);
     json_set_int(o, "unsealed", s.unsealed);
     json_set_int(o, "pulls", s.pulls);

@@ -131,7 +131,6 @@ void store_config_default(struct store_config *c, const uint8_t node[16], uint64
         .settle_ms = 1000,
         .giveback_ms = 2000,
         .reserve_ms = 60000,
-        .grant_bytes = 16u << 20,
     };
     memcpy(c->node, node, sizeof c->node);
 }

@@ -65,7 +65,6 @@ struct store_config {
     uint32_t settle_ms;       /* an object said to be here may still be on its way; 1 s */
     uint32_t giveback_ms;     /* empty segments over the reserve go after this; 2 s */
     uint32_t reserve_ms;      /* the reserve itself goes after this without use; 60 s */
-    uint64_t grant_bytes;     /* granted ahead to one process, at most; 16 MiB; 0: no grants */
     bool isolate_jobs;        /* refuse GETs across jobs (-PERMISSION); else shared read-only */
 };
 
@@ -131,11 +130,10 @@ void store_tick(struct store *s, int64_t now);
 
 struct store_stats {
     uint64_t capacity;       /* bytes */
-    uint64_t used;           /* bytes of extents in use: objects, grants */
+    uint64_t used;           /* bytes of extents in use: objects */
     uint64_t resident;       /* bytes of real memory in segments; used + warm reserve */
     uint64_t pinned;         /* bytes of `used` that cannot be evicted now */
     uint64_t primary;        /* bytes of sealed primary copies */
-    uint64_t granted;        /* bytes granted ahead and not filled */
     uint32_t objects;        /* sealed here */
     uint32_t unsealed;       /* being written by a process */
     uint32_t segments;       /* open */

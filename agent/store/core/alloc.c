@@ -289,22 +289,6 @@ int store_alloc_take(struct store_alloc *a, struct store_arena *arena, uint64_t 
     return 0;
 }
 
-void store_alloc_trim(struct store_alloc *a, struct store_extent *x, uint64_t size)
-{
-    uint64_t n = store_alloc_rounded(size);
-    struct store_extent *rest;
-
-    if (!n || n >= x->size || x->size - n < STORE_PAGE)
-        return;
-    rest = new_extent(x->segment, x->offset + n, x->size - n);
-    if (!rest)
-        return; /* it stays large: harmless */
-    x->size = n;
-    a->used -= rest->size;
-    list_add_head(&x->by_address, &rest->by_address);
-    coalesce(rest);
-}
-
 void store_alloc_give(struct store_alloc *a, struct store_extent *x, int64_t now)
 {
     struct store_arena *arena = x->segment->arena;

@@ -135,8 +135,6 @@ uint64_t store_alloc_rounded(uint64_t size);
 
 int store_alloc_take(struct store_alloc *a, struct store_arena *arena, uint64_t size, int64_t now,
                      struct store_extent **ret_extent);
-/* Cuts an extent in use down to an object of `size` bytes, if that is worth it. */
-void store_alloc_trim(struct store_alloc *a, struct store_extent *x, uint64_t size);
 void store_alloc_give(struct store_alloc *a, struct store_extent *x, int64_t now);
 
 /* Gives back empty segments by the policy. Returns when to call again; CLOCK_NEVER: not before

@@ -27,7 +27,6 @@ int store_core_client_add(struct store_core *core, uint32_t client,
     list_init(&c->gets);
     list_init(&c->writing);
     list_init(&c->mappings);
-    list_init(&c->grants);
     if (HASH_PUT(core->clients, number, c) < 0) {
         mem_free(c);
         return -RAIA_ERR_NOMEM;
@@ -163,7 +162,6 @@ void store_core_client_gone(struct store_core *core, int64_t now, uint32_t clien
         store_create_drop__(core, create);
     while ((pin = LIST_FIRST(&c->pins, struct store_pin, of_client)))
         store_pin_remove__(core, pin);
-    store_grants_drop__(core, c);
     while ((m = LIST_FIRST(&c->mappings, struct store_mapping, of_client)))
         mapping_delete(m);
     inherit(core, c);

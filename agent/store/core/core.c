@@ -88,13 +88,10 @@ static void free_clients(struct store_core *core)
 {
     struct store_client *c, *next;
     struct store_mapping *m, *next_m;
-    struct store_grant *g, *next_g;
 
     HASH_FOREACH (core->clients, c, next) {
         LIST_FOREACH_SAFE (m, next_m, &c->mappings, of_client)
             mem_free(m);
-        LIST_FOREACH_SAFE (g, next_g, &c->grants, link)
-            mem_free(g);
         HASH_DEL(core->clients, c);
         mem_free(c);
     }
@@ -298,10 +295,8 @@ void store_core_stats(const struct store_core *core, struct store_stats *ret_sta
         s.primary += o->state == STORE_SEALED && o->primary ? o->size : 0;
         s.pulls += o->pull != NULL;
     }
-    HASH_FOREACH (core->clients, c, next_c) {
+    HASH_FOREACH (core->clients, c, next_c)
         s.clients++;
-        s.granted += c->granted;
-    }
     HASH_FOREACH (core->peers, p, next_p)
         s.serving += p->nserves;
     *ret_stats = s;
@@ -335,7 +330,6 @@ void store_core_list(const struct store_core *core,
 int store_core_check(const struct store_core *core)
 {
     const struct store_object *o, *next;
-    const struct store_client *c, *next_c;
     const struct store_pin *pin;
     uint64_t used = 0, evictable = 0;
     int r = store_alloc_check(&core->alloc);
@@ -352,8 +346,6 @@ int store_core_check(const struct store_core *core)
         used += o->extent ? o->extent->size : 0;
         evictable += list_linked(&o->lru) ? o->extent->size : 0;
     }
-    HASH_FOREACH (core->clients, c, next_c)
-        used += c->granted;
     CHECK(used == core->alloc.used);
     CHECK(evictable == core->evictable_bytes);
     return 0;

@@ -1,8 +1,7 @@
 /*
- * Making objects: CREATE, SEAL, ABORT, PUT into a grant, and the queue for memory.
+ * Making objects: CREATE, SEAL, ABORT, and the queue for memory.
  *
- * The queue is strictly first in, first out: a large CREATE is not starved by small ones. While it
- * is not empty, grants are asked back and none is given.
+ * The queue is strictly first in, first out: a large CREATE is not starved by small ones.
  */
 #include <string.h>
 
@@ -58,7 +57,6 @@ static int create_start(struct store_core *core, struct store_create *create)
     }
     list_add_tail(&client->writing, &create->link);
     store_send_at__(core, client, REC_STORE_CREATED, create->tag, o);
-    store_grant_offer__(core, client, o->size);
     return 0;
 }
 
@@ -118,7 +116,6 @@ static int create_wait(struct store_core *core, struct store_create *create, uin
     client->waiting++;
     core->totals.waiting_create++;
     list_add_tail(&core->creates, &create->link);
-    store_grants_reclaim__(core);
     return 0;
 }
 
@@ -132,9 +129,8 @@ int store_create__(struct store_core *core, struct store_client *client, uint64_
     int status;
 
     id_of(r->object, &id);
-    if (r->flags & ~STORE_CREATE_GRANTS)
+    if (r->flags)
         return -RAIA_ERR_PROTOCOL;
-    client->takes_grants |= (r->flags & STORE_CREATE_GRANTS) != 0;
     if (!store_alloc_rounded(r->size) || store_alloc_rounded(r->size) > core->c.capacity)
         return fail_full(core, client, tag, &id, r->size, -RAIA_ERR_STORE_FULL);
     status = claim(core, client, &id, &r->owner, &o, &text);
@@ -253,37 +249,5 @@ int store_abort__(struct store_core *core, struct store_client *client, const st
     if (!o->extent)
         fail(core, client, o->create->tag, &o->id, -RAIA_ERR_CANCELED, "canceled");
     store_create_drop__(core, o->create);
-    return 0;
-}
-
-int store_put__(struct store_core *core, struct store_client *client, uint64_t tag,
-                const struct rec_store_put *r)
-{
-    struct store_grant *grant = store_grant_find__(client, tag);
-    struct store_extent *x;
-    struct store_object *o;
-    struct object_id id;
-    const char *text;
-    int status;
-
-    if (!grant || r->size > grant->extent->size || r->flags & ~STORE_PUT_KEEP)
-        return -RAIA_ERR_PROTOCOL;
-    id_of(r->object, &id);
-    x = store_grant_use__(client, grant);
-    status = claim(core, client, &id, &r->owner, &o, &text);
-    if (status < 0) {
-        store_give__(core, x);
-        return fail(core, client, tag, &id, status, text);
-    }
-    store_alloc_trim(&core->alloc, x, r->size);
-    o->extent = x;
-    o->size = r->size;
-    o->primary = true;
-    store_keep__(core, o);
-    if (r->flags & STORE_PUT_KEEP && (status = store_pin__(core, client, o)) < 0)
-        fail(core, client, tag, &id, status, "no memory to keep the object for its creator");
-    store_object_sealed__(core, o);
-    store_unkeep__(core, o);
-    store_grant_offer__(core, client, r->size);
     return 0;
 }

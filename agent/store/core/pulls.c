@@ -295,7 +295,6 @@ static void wait_memory(struct store_core *core, struct store_pull *pull)
     list_add_before(&other->memory, &pull->memory);
     (void)store_timer_set(&core->timers, &pull->timer,
                           clock_add_ms(core->now, core->c.memory_wait_ms));
-    store_grants_reclaim__(core);
 }
 
 void store_pulls_memory__(struct store_core *core)

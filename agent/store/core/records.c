@@ -59,21 +59,10 @@ static int handle_free(struct store_core *core, const uint8_t *payload, size_t s
     return 0;
 }
 
-static int handle_return(struct store_core *core, struct store_client *client, uint64_t tag)
-{
-    struct store_grant *g = store_grant_find__(client, tag);
-
-    if (!g)
-        return -RAIA_ERR_PROTOCOL;
-    store_give__(core, store_grant_use__(client, g));
-    return 0;
-}
-
 static int dispatch(struct store_core *core, struct store_client *client,
                     const struct record_head *head, const uint8_t *payload, size_t size)
 {
     struct rec_store_create create;
-    struct rec_store_put put;
     struct rec_object object;
 
     switch (head->type) {
@@ -96,11 +85,6 @@ static int dispatch(struct store_core *core, struct store_client *client,
         return store_release__(core, client, &object);
     case REC_STORE_FREE:
         return handle_free(core, payload, size);
-    case REC_STORE_PUT:
-        COPY(put, payload, size);
-        return store_put__(core, client, head->tag, &put);
-    case REC_STORE_GRANT_RETURN:
-        return handle_return(core, client, head->tag);
     default:
         return -RAIA_ERR_PROTOCOL;
     }
@@ -117,7 +101,7 @@ int store_core_record(struct store_core *core, int64_t now, uint32_t client,
     if (!c || h.size < sizeof h || h.size - sizeof h > RECORD_SOCKET_MAX)
         return -RAIA_ERR_PROTOCOL;
     if (c->closed && h.type != REC_STORE_SEAL && h.type != REC_STORE_RELEASE &&
-        h.type != REC_STORE_FREE && h.type != REC_STORE_PUT && h.type != REC_STORE_ABORT)
+        h.type != REC_STORE_FREE && h.type != REC_STORE_ABORT)
         return 0; /* its last words: what asks for an answer is too late */
     r = dispatch(core, c, &h, payload, h.size - sizeof h);
     store_run__(core);

@@ -2,8 +2,7 @@
  * The state of the store core, and what its files have of each other. Who is where:
  *
  *     objects.c  the table; pins; evicting, freeing and forgetting objects
- *     create.c   CREATE, SEAL, ABORT, PUT, the queue of those that wait for memory
- *     grants.c   memory given ahead
+ *     create.c   CREATE, SEAL, ABORT, the queue of those that wait for memory
  *     gets.c     GET, RELEASE, and answering those who wait
  *     clients.c  processes, what they have mapped, owners, jobs
  *     peers.c    other nodes: outboxes, links that break, nodes that die
@@ -108,12 +107,6 @@ struct store_get {
     struct store_timer timer;    /* deadline */
 };
 
-struct store_grant {
-    struct list link;            /* client->grants */
-    uint64_t number;             /* the record's tag */
-    struct store_extent *extent; /* what may be filled */
-};
-
 struct store_mapping {
     struct list of_segment;        /* segment->mappings */
     struct list of_client;         /* client->mappings */
@@ -128,16 +121,11 @@ struct store_client {
     struct record_address address; /* node and worker id */
     struct job_id job;             /* its job */
     bool closed;                   /* nothing can be sent to it */
-    bool takes_grants;             /* it said so */
-    bool reclaiming;               /* its grants were asked back */
     struct store_arena arena;      /* what it can write to */
     struct list pins;              /* struct store_pin */
     struct list gets;              /* struct store_get */
     struct list writing;           /* struct store_create with memory */
     struct list mappings;          /* struct store_mapping */
-    struct list grants;            /* struct store_grant */
-    uint64_t granted;              /* bytes in them */
-    uint32_t ngrants;              /* of them */
     uint32_t waiting;              /* GETs and CREATEs that wait */
 };
 
@@ -273,7 +261,6 @@ struct store_core {
     struct list sends;          /* chunks under way */
     struct store_job orphans;   /* arena of dead processes, when there was no memory for a job's */
     uint64_t evictable_bytes;   /* of their extents */
-    uint64_t last_grant;        /* number */
     uint64_t last_pull;         /* number */
     bool memory_freed;          /* since those who wait were looked at */
     bool running;               /* in store_run__ */
@@ -323,21 +310,11 @@ int store_create__(struct store_core *core, struct store_client *client, uint64_
                    const struct rec_store_create *r);
 int store_seal__(struct store_core *core, struct store_client *client, const struct rec_object *r);
 int store_abort__(struct store_core *core, struct store_client *client, const struct rec_object *r);
-int store_put__(struct store_core *core, struct store_client *client, uint64_t tag,
-                const struct rec_store_put *r);
 void store_create_end__(struct store_core *core, struct store_create *create);
 void store_create_expired__(struct store_core *core, struct store_create *create);
 void store_creates_run__(struct store_core *core);
 /* Undoes what the process was making. */
 void store_create_drop__(struct store_core *core, struct store_create *create);
-
-/* grants.c */
-void store_grant_offer__(struct store_core *core, struct store_client *client, uint64_t size);
-struct store_grant *store_grant_find__(struct store_client *client, uint64_t number);
-/* Takes the extent out of the grant, which goes. */
-struct store_extent *store_grant_use__(struct store_client *client, struct store_grant *grant);
-void store_grants_drop__(struct store_core *core, struct store_client *client);
-void store_grants_reclaim__(struct store_core *core);
 
 /* gets.c */
 int store_get__(struct store_core *core, struct store_client *client, uint64_t tag,

@@ -188,8 +188,7 @@ static void on_gone(struct sim *s, struct sim_client *c, uint32_t segment)
     c->mapped[segment] = false;
     for (int i = 0; i < SIM_HELD; i++)
         if ((c->reads[i].object >= 0 && c->reads[i].segment == segment) ||
-            (c->writes[i].object >= 0 && c->writes[i].segment == segment) ||
-            (c->grants[i].object >= 0 && c->grants[i].segment == segment))
+            (c->writes[i].object >= 0 && c->writes[i].segment == segment))
             fail(s, "segment %u goes while client %u uses it", segment, c->number);
 }
 
@@ -199,7 +198,6 @@ static void on_send(void *arg, uint32_t client, uint16_t type, uint64_t tag, con
     struct sim_node *n = arg;
     struct sim_client *c = client_of(n, client);
     struct rec_store_at at = {.size = 0};
-    struct rec_store_grant grant;
     struct rec_segment gone;
 
     if (c->closed || !c->alive)
@@ -209,18 +207,6 @@ static void on_send(void *arg, uint32_t client, uint16_t type, uint64_t tag, con
     case REC_STORE_GOT:
         memcpy(&at, payload, size < sizeof at ? size : sizeof at);
         on_answer(n->sim, c, tag, &at);
-        break;
-    case REC_STORE_GRANT:
-        memcpy(&grant, payload, sizeof grant);
-        at.segment = grant.segment;
-        at.offset = grant.offset;
-        at.size = grant.size;
-        if (!c->writable[grant.segment] || !c->mapped[grant.segment])
-            fail(n->sim, "a grant in a segment that cannot be written");
-        hold(n->sim, c->grants, &at, 0, tag);
-        break;
-    case REC_STORE_GRANT_RECLAIM:
-        c->reclaim = true;
         break;
     case REC_SEGMENT_GONE:
         memcpy(&gone, payload, sizeof gone);
@@ -321,7 +307,6 @@ void sim_init(struct sim *s, uint64_t seed, int nodes, uint64_t capacity)
         c.max_segments = SIM_SEGMENTS - 2;
         c.max_tombstones = 64;
         c.max_serving = 16;
-        c.grant_bytes = 512 << 10;
         c.pull_window = STORE_CHUNK_MAX;
         if (store_core_new(&c, &ops, n, &n->core) < 0)
             abort();
@@ -370,7 +355,7 @@ int sim_client_add(struct sim *s, int node)
     memcpy(c->address.node, s->nodes[node].id, 16);
     prng_fill(&s->rng, c->address.worker, 16);
     for (int k = 0; k < SIM_HELD; k++)
-        c->reads[k].object = c->writes[k].object = c->grants[k].object = -1;
+        c->reads[k].object = c->writes[k].object = -1;
     if (store_core_client_add(s->nodes[node].core, c->number, &c->address, c->job) < 0)
         abort();
     return i;
@@ -540,7 +525,6 @@ int sim_create(struct sim *s, int client, int owner, uint64_t size, uint32_t dea
         return -1;
     memcpy(r.object, s->objects[object].id, 28);
     r.owner = s->clients[owner].address;
-    r.flags = client % 2 ? STORE_CREATE_GRANTS : 0;
     send_up(s, client, REC_STORE_CREATE, new_tag(s, client, object, false), &r, sizeof r);
     return object;
 }
@@ -627,39 +611,6 @@ void sim_free_object(struct sim *s, int object)
     send_up(s, o->owner, REC_STORE_FREE, 0, &f, sizeof f.r + f.r.nnodes * 16);
 }
 
-void sim_put(struct sim *s, int client, int slot, int owner)
-{
-    struct sim_client *c = &s->clients[client];
-    struct sim_held h = c->grants[slot];
-    struct rec_store_put r = {.flags = prng_chance(&s->rng, 0.5) ? STORE_PUT_KEEP : 0};
-    int object = new_object(s, client, owner, 1 + prng_below(&s->rng, h.size));
-
-    if (object < 0)
-        return;
-    c->grants[slot].object = -1;
-    h.object = object;
-    h.size = r.size = s->objects[object].size;
-    write_object(s, c, &h);
-    memcpy(r.object, s->objects[object].id, 28);
-    r.owner = s->clients[owner].address;
-    s->objects[object].state = SIM_SEALED;
-    if (r.flags & STORE_PUT_KEEP)
-        c->reads[sim_slot(c->reads, -1)] = h;
-    send_up(s, client, REC_STORE_PUT, h.tag, &r, sizeof r);
-}
-
-void sim_return_grants(struct sim *s, int client)
-{
-    struct sim_client *c = &s->clients[client];
-
-    c->reclaim = false;
-    for (int i = 0; i < SIM_HELD; i++)
-        if (c->grants[i].object >= 0) {
-            c->grants[i].object = -1;
-            send_up(s, client, REC_STORE_GRANT_RETURN, c->grants[i].tag, NULL, 0);
-        }
-}
-
 void sim_check(struct sim *s)
 {
     for (int i = 0; i < s->nnodes; i++) {
@@ -681,8 +632,6 @@ static void settle_clients(struct sim *s)
             if (c->reads[k].object >= 0)
                 sim_release(s, i, k);
         }
-        if (c->alive)
-            sim_return_grants(s, i);
     }
 }
 
@@ -721,7 +670,7 @@ static void fail_leak(struct sim *s, int node, const struct store_stats *st)
     if (s->failed[0])
         return;
     fail(s, "node %d: %lu bytes of %u objects leaked; %u pulls, %u serves", node,
-         (unsigned long)(st->used - st->granted), st->objects, st->pulls, st->serving);
+         (unsigned long)(st->used), st->objects, st->pulls, st->serving);
     store_core_list(s->nodes[node].core, show_leak, s);
 }
 
@@ -744,7 +693,7 @@ void sim_finish(struct sim *s)
             continue;
         store_core_stats(s->nodes[i].core, &st);
         s->evicted += st.evicted;
-        if (st.used != st.granted || st.objects || st.pulls || st.serving || st.unsealed)
+        if (st.used || st.objects || st.pulls || st.serving || st.unsealed)
             fail_leak(s, i, &st);
     }
     for (int i = 0; i < s->nclients; i++)

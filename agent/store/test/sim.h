@@ -52,7 +52,7 @@ struct sim_link {
     bool blocked;      /* it said LIMIT */
 };
 
-/* Bytes that a process was given: an object that it reads or writes, or a grant. */
+/* Bytes that a process was given: an object that it reads or writes. */
 struct sim_held {
     int object; /* index; -1: free slot */
     uint32_t segment;
@@ -62,11 +62,11 @@ struct sim_held {
 struct sim_client {
     uint32_t number;
     int node;
-    bool alive, closed, reclaim;
+    bool alive, closed;
     struct record_address address;
     uint8_t job[4];
     bool mapped[4096], writable[4096]; /* by segment number */
-    struct sim_held reads[SIM_HELD], writes[SIM_HELD], grants[SIM_HELD];
+    struct sim_held reads[SIM_HELD], writes[SIM_HELD];
 };
 
 enum sim_object_state { SIM_NEW, SIM_CREATING, SIM_SEALED, SIM_FREED, SIM_NEVER };
@@ -124,8 +124,6 @@ uint64_t sim_get(struct sim *s, int client, int object, const int *nodes, uint32
 void sim_get_cancel(struct sim *s, uint64_t tag);
 void sim_release(struct sim *s, int client, int slot);
 void sim_free_object(struct sim *s, int object);
-void sim_put(struct sim *s, int client, int slot, int owner);
-void sim_return_grants(struct sim *s, int client);
 void sim_check(struct sim *s);
 /* Runs until nothing moves, then frees everything, and looks whether all memory came back. */
 void sim_finish(struct sim *s);

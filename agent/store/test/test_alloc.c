@@ -207,12 +207,6 @@ static void random_step(struct world *w, struct model *m, struct store_arena are
     } else if (m->n) {
         uint32_t i = (uint32_t)prng_below(rng, m->n);
         struct store_extent *x = m->x[i];
-        if (prng_below(rng, 4) == 0) {
-            m->used -= x->size;
-            store_alloc_trim(&w->a, x, x->size / 2);
-            m->used += x->size;
-            return;
-        }
         m->used -= x->size;
         m->x[i] = m->x[--m->n];
         store_alloc_give(&w->a, x, now);

@@ -80,9 +80,7 @@ static void process_step(struct sim *s)
 
     if (client < 0 || owner < 0)
         return;
-    if (c->reclaim && prng_chance(&s->rng, 0.5))
-        sim_return_grants(s, client);
-    switch (prng_below(&s->rng, 10)) {
+    switch (prng_below(&s->rng, 9)) {
     case 0:
     case 1:
         if (room(c->writes) > 40)
@@ -104,10 +102,6 @@ static void process_step(struct sim *s)
     case 7:
         if ((slot = full_slot(s, c->reads)) >= 0)
             sim_release(s, client, slot);
-        break;
-    case 8:
-        if ((slot = full_slot(s, c->grants)) >= 0 && room(c->reads) > 20)
-            sim_put(s, client, slot, owner);
         break;
     default: {
         int o = s->nobjects ? (int)prng_below(&s->rng, (uint64_t)s->nobjects) : -1;

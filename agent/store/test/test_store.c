@@ -19,16 +19,14 @@ struct seen {
     uint64_t tag;           /* its */
     struct rec_store_at at; /* CREATED, GOT */
     char text[RAIA_ERROR_TEXT_MAX];
-    struct rec_store_grant grant; /* the last one */
-    uint64_t grant_tag;           /* its number; 0: none */
-    int fd;                       /* of the last segment */
-    uint32_t segment;             /* its number */
-    uint64_t size;                /* its */
-    int nsegments, ngone;         /* counts */
-    struct seen *peer;            /* the other store's, for the link */
-    struct store *store;          /* whose */
-    uint8_t node[16];             /* its id */
-    int records;                  /* of the link, in the queue */
+    int fd;               /* of the last segment */
+    uint32_t segment;     /* its number */
+    uint64_t size;        /* its */
+    int nsegments, ngone; /* counts */
+    struct seen *peer;    /* the other store's, for the link */
+    struct store *store;  /* whose */
+    uint8_t node[16];     /* its id */
+    int records;          /* of the link, in the queue */
     struct {
         uint16_t type;
         uint8_t head[STORE_LINK_HEAD_MAX];
@@ -46,11 +44,6 @@ static void on_send(void *arg, uint32_t client, uint16_t type, uint64_t tag, con
 
     (void)client;
     s->ngone += type == REC_SEGMENT_GONE;
-    if (type == REC_STORE_GRANT) {
-        memcpy(&s->grant, payload, sizeof s->grant);
-        s->grant_tag = tag;
-        return;
-    }
     s->type = type;
     s->tag = tag;
     if (type != REC_STORE_CREATED && type != REC_STORE_GOT)
@@ -145,9 +138,9 @@ static int say(struct seen *s, uint16_t type, uint64_t tag, const void *payload,
     return store_handle_record(s->store, clock_now_ns(), 1, &h, payload);
 }
 
-static int create(struct seen *s, uint8_t id, uint64_t size, uint32_t flags)
+static int create(struct seen *s, uint8_t id, uint64_t size)
 {
-    struct rec_store_create r = {.object = {id}, .size = size, .flags = flags};
+    struct rec_store_create r = {.object = {id}, .size = size};
 
     return say(s, REC_STORE_CREATE, id, &r, sizeof r);
 }
@@ -188,7 +181,7 @@ Test(store, put_get_free)
     char *map;
 
     setup(&s, 1, 64 * MIB);
-    cr_assert_eq(create(&s, 1, MIB, 0), 0);
+    cr_assert_eq(create(&s, 1, MIB), 0);
     cr_assert_eq(s.type, REC_STORE_CREATED);
     cr_assert_eq(s.at.status, 0);
     cr_assert_eq(s.segment, s.at.segment);
@@ -208,7 +201,7 @@ Test(store, put_get_free)
     cr_assert_eq(about(&s, REC_STORE_RELEASE, 1, 0), 0);
     store_stats(s.store, &st);
     cr_assert_eq(st.used, 0);
-    cr_assert_eq(create(&s, 2, MIB, 0), 0);
+    cr_assert_eq(create(&s, 2, MIB), 0);
     cr_assert_eq(s.at.offset, at);
     cr_assert_eq(map[at], 'x', "the memory is not the warm one");
     munmap(map, s.size);
@@ -226,7 +219,7 @@ Test(store, reader)
     struct rec_store_get g = {.object = {1}};
 
     setup(&s, 1, 64 * MIB);
-    create(&s, 1, 1000, 0);
+    create(&s, 1, 1000);
     about(&s, REC_STORE_SEAL, 1, REC_OBJECT_RELEASE);
     cr_assert_eq(store_client_add(s.store, 2, &address, (const uint8_t[4]){0, 0, 0, 1}), 0);
     cr_assert_eq(store_handle_record(s.store, 0, 2, &h, &g), 0);
@@ -252,13 +245,13 @@ Test(store, full)
     struct rec_store_create r = {.object = {3}, .size = 8 * MIB, .deadline_ms = 60000};
 
     setup(&s, 1, 10 * MIB);
-    create(&s, 1, 100 * MIB, 0);
+    create(&s, 1, 100 * MIB);
     cr_assert_eq(s.at.status, -RAIA_ERR_STORE_FULL);
     cr_assert_not_null(strstr(s.text, "capacity 10.0 MiB"), "%s", s.text);
     cr_assert_not_null(strstr(s.text, "--object-store-memory"));
-    create(&s, 1, 6 * MIB, 0);
+    create(&s, 1, 6 * MIB);
     cr_assert_eq(s.at.status, 0);
-    create(&s, 2, 8 * MIB, 0);
+    create(&s, 2, 8 * MIB);
     cr_assert_eq(s.at.status, -RAIA_ERR_STORE_FULL);
     cr_assert_not_null(strstr(s.text, "in use 6.0 MiB"), "%s", s.text);
     s.type = 0;
@@ -275,30 +268,6 @@ Test(store, full)
     teardown(&s);
 }
 
-/* A process that takes grants puts without a round trip, into its own memory. */
-Test(store, grants)
-{
-    struct seen s;
-    struct rec_store_put put = {.object = {2}, .size = 150000};
-    struct store_stats st;
-
-    setup(&s, 1, 64 * MIB);
-    create(&s, 1, 200000, STORE_CREATE_GRANTS);
-    cr_assert_neq(s.grant_tag, 0);
-    cr_assert_eq(s.grant.segment, s.at.segment);
-    cr_assert_eq(say(&s, REC_STORE_PUT, s.grant_tag, &put, sizeof put), 0);
-    cr_assert_eq(get(&s, 2, NULL), 0);
-    cr_assert_eq(s.at.status, 0);
-    cr_assert_eq(s.at.size, 150000);
-    put.size = UINT64_MAX;
-    cr_assert_eq(say(&s, REC_STORE_PUT, s.grant_tag, &put, sizeof put), -RAIA_ERR_PROTOCOL);
-    cr_assert_eq(say(&s, REC_STORE_GRANT_RETURN, s.grant_tag, NULL, 0), 0);
-    cr_assert_eq(say(&s, REC_STORE_GRANT_RETURN, s.grant_tag, NULL, 0), -RAIA_ERR_PROTOCOL);
-    store_stats(s.store, &st);
-    cr_assert_eq(st.granted, 0);
-    teardown(&s);
-}
-
 /* 5 MiB cross a narrow link in chunks, byte for byte; FREE at the source frees the copy too. */
 Test(store, crosses_nodes)
 {
@@ -310,7 +279,7 @@ Test(store, crosses_nodes)
     setup(&b, 2, 64 * MIB);
     a.peer = &b;
     b.peer = &a;
-    create(&a, 1, 5 * MIB + 7, 0);
+    create(&a, 1, 5 * MIB + 7);
     map = mmap(NULL, a.size, PROT_READ | PROT_WRITE, MAP_SHARED, a.fd, 0);
     for (uint64_t i = 0; i < 5 * MIB + 7; i++)
         map[a.at.offset + i] = (char)(i * 7 + (i >> 12));
@@ -375,7 +344,7 @@ Test(store, out_of_memory)
 
         setup(&s, 1, 64 * MIB);
         mem_fail_nth(nth);
-        create(&s, 1, 1000, STORE_CREATE_GRANTS);
+        create(&s, 1, 1000);
         if (s.at.status == 0)
             about(&s, REC_STORE_SEAL, 1, REC_OBJECT_RELEASE);
         get(&s, 1, NULL);
