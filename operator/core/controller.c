@@ -385,6 +385,8 @@ static void on_own(struct source *s, enum kube_change change, const struct kube_
     }
     if (!it)
         it = new_item(s, now);
+    if (now->deleting) /* by a plan of its own, perhaps: nobody owns it who would wait for that */
+        kube_expect_deleted(s->expected, now->uid, now->uid);
     if (!it || rewatch(it, now) < 0)
         c->rescan = true; /* with items made of the stores */
     if (it)

@@ -109,6 +109,19 @@ static void make(struct opsim *w, unsigned n, unsigned mode, unsigned retries, b
               n, modes[mode], retries, shutdown ? "true" : "false");
 }
 
+/* One that its own rule deletes, however it ends. */
+static void make_fleeting(struct opsim *w)
+{
+    opsim_ask(
+        w, "POST", ROOT "rayjobs",
+        "{\"metadata\":{\"name\":\"j3\"},\"spec\":{\"entrypoint\":\"x\",\"submissionMode\":"
+        "\"HTTPMode\",\"deletionStrategy\":{\"deletionRules\":["
+        "{\"policy\":\"DeleteSelf\",\"condition\":{\"jobStatus\":\"SUCCEEDED\"}},"
+        "{\"policy\":\"DeleteSelf\",\"condition\":{\"jobStatus\":\"FAILED\"}}]},"
+        "\"rayClusterSpec\":{\"headGroupSpec\":{\"rayStartParams\":{},\"template\":{\"spec\":{"
+        "\"containers\":[{\"name\":\"head\",\"image\":\"any\"}]}}}}}}");
+}
+
 static void outside(struct opsim *w)
 {
     struct prng *p = sim_prng(opsim_sim(w));
@@ -232,6 +245,13 @@ static bool story(struct opsim *w, unsigned step)
     case 3:
         opsim_ask(w, "DELETE", ROOT "rayjobs/j1", NULL);
         make(w, 2, 2, 0, true);
+        make_fleeting(w);
+        return true;
+    case 4:
+        return true;
+    case 5: /* 80 s later: nobody waits for the deletion of an object that is its own owner */
+        if (kube_model_get(opsim_model(w), JOBS, "d", "j3"))
+            sim_fail(opsim_sim(w), "j3 was to delete itself, and is there");
         return true;
     }
     return false;
