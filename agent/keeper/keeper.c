@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "json/json.h"
+#include "keeper/controllers.h"
 #include "keeper/plan.h"
 #include "supervisor/child.h"
 #include "supervisor/daemon.h"
@@ -43,7 +44,8 @@ struct keeper {
     struct loop_timer head_timer; /* looks at gcs.json */
     struct loop_timer stop_timer; /* the end of the grace */
     struct loop_signal *sigchld;
-    int owner; /* pidfd of the process that it ends with; -1: none */
+    struct controllers *controllers; /* of RayJobs */
+    int owner;                       /* pidfd of the process that it ends with; -1: none */
     struct loop_fd *owner_watch;
     bool orphaned; /* that process has ended */
     bool stopping, failed;
@@ -166,8 +168,10 @@ static size_t living(const struct keeper *k, pid_t *pids)
 
 static size_t kill_orphans(const struct keeper *k)
 {
-    pid_t pids[KEEPER_NODES_MAX];
-    return child_signal_all(SIGKILL, pids, living(k, pids));
+    pid_t pids[KEEPER_NODES_MAX + CONTROLLERS_MAX];
+    size_t n = living(k, pids);
+    n += controllers_pids(k->controllers, pids + n);
+    return child_signal_all(SIGKILL, pids, n);
 }
 
 static void node_died(struct keeper *k, struct node *n, int status, bool signaled)
@@ -199,10 +203,12 @@ static void on_sigchld(void *arg, int signo)
     int status;
     bool signaled;
     (void)signo;
-    while (child_reap(&pid, &status, &signaled))
+    while (child_reap(&pid, &status, &signaled)) {
+        controllers_reaped(k->controllers, pid);
         for (size_t i = 0; i < k->plan.n; i++)
             if (k->nodes[i].agent.pid == pid)
                 node_died(k, &k->nodes[i], status, signaled);
+    }
     check_stopped(k);
 }
 
@@ -210,8 +216,9 @@ static void on_sigchld(void *arg, int signo)
 
 static void grace_over(struct loop_timer *t)
 {
-    (void)t;
-    (void)child_signal_all(SIGKILL, NULL, 0);
+    struct keeper *k = LOOP_OF(t, struct keeper, stop_timer);
+    pid_t pids[CONTROLLERS_MAX];
+    (void)child_signal_all(SIGKILL, pids, controllers_pids(k->controllers, pids));
 }
 
 void keeper_stop(struct keeper *k)
@@ -221,6 +228,7 @@ void keeper_stop(struct keeper *k)
         return;
     }
     k->stopping = true;
+    controllers_stop(k->controllers);
     loop_timer_stop(&k->head_timer);
     for (size_t i = 0; i < k->plan.n; i++) {
         loop_timer_stop(&k->nodes[i].timer);
@@ -273,6 +281,8 @@ int keeper_new(struct loop *l, const char *state_dir, struct keeper **ret_k, str
     if (r == 0 && !(k->nodes = mem_calloc(k->plan.n, sizeof *k->nodes)))
         r = err_set(e, RAIA_ERR_NOMEM, "the keeper");
     if (r == 0)
+        r = controllers_new(l, k->state_dir, &k->controllers, e);
+    if (r == 0)
         r = loop_signal_new(l, SIGCHLD, on_sigchld, k, &k->sigchld, e);
     if (r < 0) {
         keeper_free(k);
@@ -303,6 +313,7 @@ void keeper_free(struct keeper *k)
     for (size_t i = 0; k->nodes && i < k->plan.n; i++)
         loop_timer_stop(&k->nodes[i].timer);
     loop_signal_free(k->sigchld);
+    controllers_free(k->controllers);
     loop_fd_free(k->owner_watch);
     fd_closep(&k->owner);
     plan_done(&k->plan);

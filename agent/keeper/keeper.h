@@ -1,6 +1,7 @@
 /*
  * The keeper of a cluster on one machine: what the kubelet is in pods. It starts one raia-agent for
- * each node of the plan, replaces those that die, and ends them all.
+ * each node of the plan, replaces those that die, and ends them all. It also starts controllers of
+ * RayJobs again that were killed (controllers.h).
  *
  * The plan (`plan.json` in the cluster's state folder):
  *     {"nodes": [{"name": "head", "head": true, "argv": ["--node-name=head", ...]}, ...]}

@@ -13,6 +13,7 @@
 #include "cli/api.h"
 #include "cli/cluster.h"
 #include "cli/controller.h"
+#include "crypto/crypto.h"
 #include "http/http_client.h"
 #include "json/json.h"
 
@@ -32,7 +33,6 @@ struct control {
     struct json *spec;      /* NAME.spec.json */
     struct state_cluster c; /* where it runs */
     struct controller_state s;
-    int64_t deadline_ms; /* unix time; 0: none */
 };
 
 /* Puts a result into an object that is the tree's already. */
@@ -57,6 +57,16 @@ static int write_state(const struct control *k)
     r = r == 0 ? r2 : r;
     if (r == 0)
         r = path ? json_set_bool(root, "ended", k->s.ended) : -RAIA_ERR_NOMEM;
+    if (r == 0)
+        r = json_set_bool(root, "done", k->s.done);
+    if (r == 0)
+        r = json_set_str(root, "id", k->s.id);
+    if (r == 0)
+        r = json_set_int(root, "begun", k->s.begun);
+    if (r == 0)
+        r = json_set_int(root, "deadline_ms", k->s.deadline_ms);
+    if (r == 0)
+        r = json_set_int(root, "ended_ms", k->s.ended_ms);
     if (r == 0)
         r = json_set_int(root, "attempt", k->s.attempt);
     if (r == 0)
@@ -93,13 +103,17 @@ static bool gone(struct control *k)
     return true;
 }
 
-/* One request, tried again while the GCS is away (it is restarted when it dies). */
-static int submit(struct control *k, struct json *body, char ret_id[JOB_ID_MAX])
+/* One request, tried again while the GCS is away (it is restarted when it dies). again: it may be
+ * there already, from a try whose answer was not seen. */
+static int submit(struct control *k, struct json *body, bool again)
 {
     int64_t until = clock_deadline_ms(GCS_AWAY_MS);
-    for (;;) {
+    for (;; again = true) {
         struct raia_error e = {0};
-        int r = job_submit(&k->c, body, ret_id, &e);
+        char made[JOB_ID_MAX];
+        int r = job_submit(&k->c, body, made, &e);
+        if (r < 0 && again && strstr(e.text, "use a different submission_id"))
+            return 0;
         if (r == 0 || gone(k))
             return r;
         if ((r != -RAIA_ERR_UNAVAILABLE && r != -RAIA_ERR_TIMEOUT) || clock_now_ns() > until) {
@@ -110,15 +124,10 @@ static int submit(struct control *k, struct json *body, char ret_id[JOB_ID_MAX])
     }
 }
 
-static struct json *attempt_body(const struct control *k, int64_t attempt)
+static struct json *attempt_body(const struct control *k, const char *id)
 {
-    const char *id = json_str(json_get(k->spec, "submission_id"));
     _cleanup_(json_freep) struct json *body = json_copy(json_get(k->spec, "body"));
-    if (!body || !id)
-        return STEAL(body);
-    _cleanup_(mem_freep) char *mine =
-        attempt > 1 ? mem_printf("%s-%lld", id, (long long)attempt) : mem_strdup(id);
-    return mine && json_set_str(body, "submission_id", mine) == 0 ? STEAL(body) : NULL;
+    return body && json_set_str(body, "submission_id", id) == 0 ? STEAL(body) : NULL;
 }
 
 static void stop_job(struct control *k)
@@ -131,7 +140,7 @@ static void stop_job(struct control *k)
 
 static bool past_deadline(const struct control *k)
 {
-    return k->deadline_ms && clock_unix_ms() >= k->deadline_ms;
+    return k->s.deadline_ms && clock_unix_ms() >= k->s.deadline_ms;
 }
 
 /* Waits until the attempt has ended; k->s.last tells how. False: there is nothing to wait for any
@@ -139,6 +148,7 @@ static bool past_deadline(const struct control *k)
 static bool watch(struct control *k)
 {
     int64_t away_since = 0, stopped_at = 0;
+    bool decided = *k->s.last.status; /* the controller before this one stopped it */
     int look_ms = LOOK_FIRST_MS;
     for (;;) {
         struct raia_error e = {0};
@@ -146,7 +156,7 @@ static bool watch(struct control *k)
         bool ended = false;
         int64_t now = clock_unix_ms();
         int r = job_status(&k->c, k->s.last.submission_id, &res, &ended, &e);
-        if (r == 0 && ended && !stopped_at)
+        if (r == 0 && ended && !stopped_at && !decided)
             k->s.last = res;
         if ((r == 0 && ended) || (stopped_at && now - stopped_at > STOP_WAIT_MS))
             return true;
@@ -164,6 +174,7 @@ static bool watch(struct control *k)
             snprintf(text, sizeof text, "DeadlineExceeded: it ran longer than %lld s",
                      (long long)s);
             end_as(k, "FAILED", text);
+            (void)write_state(k); /* so that who comes after us knows why it is STOPPED */
             stop_job(k);
             stopped_at = now;
         }
@@ -184,13 +195,21 @@ static bool begin_attempt(struct control *k)
 {
     struct job_result before = k->s.last;
     char id[JOB_ID_MAX];
-    _cleanup_(json_freep) struct json *body = attempt_body(k, k->s.attempt + 1);
+    int64_t attempt = k->s.attempt + 1;
+    bool again = k->s.begun == attempt;
+    if (attempt > 1)
+        snprintf(id, sizeof id, "%s-%lld", k->s.id, (long long)attempt);
+    else
+        snprintf(id, sizeof id, "%s", k->s.id);
+    _cleanup_(json_freep) struct json *body = attempt_body(k, id);
+    k->s.begun = attempt;
+    bool noted = write_state(k) == 0; /* with the result of the one before */
     k->s.last = (struct job_result){0};
-    if (!body) {
-        end_as(k, "FAILED", "out of memory");
+    if (!body || !noted) {
+        end_as(k, "FAILED", noted ? "out of memory" : "the controller cannot write its state");
         return false;
     }
-    if (submit(k, body, id) < 0)
+    if (submit(k, body, again) < 0)
         return false;
     snprintf(k->s.last.submission_id, sizeof k->s.last.submission_id, "%s", id);
     if (k->s.attempt++)
@@ -203,8 +222,12 @@ static bool begin_attempt(struct control *k)
 static void run_attempts(struct control *k)
 {
     int64_t limit = 0, wait_ms = BACKOFF_MIN_MS;
+    /* Taken over from a controller that was killed: its attempt goes on, unless it was over. */
+    bool under_way = k->s.attempt && k->s.begun == k->s.attempt;
     (void)json_opt_int(k->spec, "backoff_limit", 0, &limit, NULL);
-    while (begin_attempt(k) && watch(k)) {
+    for (int64_t i = 1; i < k->s.attempt && wait_ms < BACKOFF_MAX_MS; i++)
+        wait_ms *= 2;
+    for (; (under_way || begin_attempt(k)) && watch(k); under_way = false) {
         fprintf(stderr, "attempt %lld: %s: %s\n", (long long)k->s.attempt, k->s.last.status,
                 k->s.last.message);
         if (strcmp(k->s.last.status, "FAILED") || k->s.attempt > limit)
@@ -224,7 +247,7 @@ static void shut_down(struct control *k)
     int64_t ttl = 0;
     struct raia_error e = {0};
     (void)json_opt_int(k->spec, "ttl_s", 0, &ttl, NULL);
-    int64_t until = clock_unix_ms() + ttl * 1000;
+    int64_t until = k->s.ended_ms + ttl * 1000;
     while (clock_unix_ms() < until && !cluster_interrupted && state_alive(k->dir, NULL))
         poll(NULL, 0, LOOK_MAX_MS);
     if (cluster_interrupted)
@@ -233,6 +256,37 @@ static void shut_down(struct control *k)
         fprintf(stderr, "cannot take the cluster down: %s\n", e.text);
     else
         fprintf(stderr, "the cluster is down (shutdownAfterJobFinishes)\n");
+}
+
+/* What the controller before this one has written; a first one begins with its choices. */
+static int begin_state(struct control *k, int64_t deadline_s, struct raia_error *e)
+{
+    static const char letters[] = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz123456789";
+    const char *id = json_str(json_get(k->spec, "submission_id"));
+    uint8_t random[16];
+    struct raia_error none = {0};
+    int r = controller_look(k->dir, k->name, &k->s, &none);
+    if (r == 0) {
+        fprintf(stderr, "taken over: attempt %lld%s\n", (long long)k->s.attempt,
+                k->s.ended ? ", ended" : "");
+        return 0;
+    }
+    if (r != -RAIA_ERR_NOT_FOUND) {
+        *e = none;
+        return r;
+    }
+    k->s.deadline_ms = deadline_s ? clock_unix_ms() + deadline_s * 1000 : 0;
+    if (id) {
+        snprintf(k->s.id, sizeof k->s.id, "%s", id);
+        return 0;
+    }
+    if (crypto_random(random, sizeof random) < 0)
+        return err_set(e, RAIA_ERR_IO, "no random bytes to be had");
+    size_t n = (size_t)snprintf(k->s.id, sizeof k->s.id, "raysubmit_"); /* as Ray makes them */
+    for (size_t i = 0; i < sizeof random; i++)
+        k->s.id[n++] = letters[random[i] % (sizeof letters - 1)];
+    k->s.id[n] = 0;
+    return 0;
 }
 
 static int load(struct control *k, struct raia_error *e)
@@ -247,8 +301,7 @@ static int load(struct control *k, struct raia_error *e)
         r = json_opt_int(k->spec, "active_deadline_s", 0, &seconds, e);
     if (r == 0)
         r = state_open(cluster, &k->c, e);
-    k->deadline_ms = seconds ? clock_unix_ms() + seconds * 1000 : 0;
-    return r;
+    return r == 0 ? begin_state(k, seconds, e) : r;
 }
 
 int controller_run(int argc, char **argv)
@@ -270,12 +323,21 @@ int controller_run(int argc, char **argv)
     if (r < 0) {
         fprintf(stderr, "job '%s': %s\n", k.name, e.text);
     } else {
-        run_attempts(&k);
-        k.s.ended = true;
-        fprintf(stderr, "%s\n", k.s.last.status);
-        r = write_state(&k);
-        if (json_true(json_get(k.spec, "shutdown")) && state_alive(k.dir, NULL))
+        bool shutdown = json_true(json_get(k.spec, "shutdown"));
+        if (!k.s.ended) {
+            run_attempts(&k);
+            k.s.ended = true;
+            k.s.ended_ms = clock_unix_ms();
+            fprintf(stderr, "%s\n", k.s.last.status);
+            k.s.done = !shutdown;
+            r = write_state(&k);
+        }
+        if (shutdown && state_alive(k.dir, NULL))
             shut_down(&k);
+        if (!k.s.done) {
+            k.s.done = true;
+            (void)write_state(&k);
+        }
     }
     state_cluster_done(&k.c);
     json_free(k.spec);

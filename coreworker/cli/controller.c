@@ -140,6 +140,7 @@ int controller_look(const char *dir, const char *name, struct controller_state *
     _cleanup_(mem_freep) char *path = mem_printf("%s/jobs/%s.state.json", dir, name);
     _cleanup_(json_freep) struct json *root = NULL;
     struct controller_state s = {0};
+    const char *id;
     if (!path)
         return err_set(e, RAIA_ERR_NOMEM, "job '%s'", name);
     int r = json_load(path, NULL, &root, e);
@@ -147,6 +148,18 @@ int controller_look(const char *dir, const char *name, struct controller_state *
         r = json_opt_bool(root, "ended", false, &s.ended, e);
     if (r == 0)
         r = json_opt_int(root, "attempt", 0, &s.attempt, e);
+    if (r == 0)
+        r = json_opt_bool(root, "done", false, &s.done, e);
+    if (r == 0)
+        r = json_opt_int(root, "begun", 0, &s.begun, e);
+    if (r == 0)
+        r = json_opt_int(root, "deadline_ms", 0, &s.deadline_ms, e);
+    if (r == 0)
+        r = json_opt_int(root, "ended_ms", 0, &s.ended_ms, e);
+    if (r == 0)
+        r = json_opt_str(root, "id", "", &id, e);
+    if (r == 0)
+        snprintf(s.id, sizeof s.id, "%s", id);
     if (r == 0)
         r = read_result(json_get(root, "last"), &s.last, e);
     JSON_FOREACH(it, r == 0 ? json_get(root, "past") : NULL)

@@ -19,6 +19,7 @@
 #define EXIT_INTERRUPTED 130
 #define LOOK_MS          25    /* between looks at the log and the state */
 #define DOWN_MS          60000 /* for a cluster to go down after its job */
+#define GAP_MS           30000 /* for a killed controller to be replaced by the keeper */
 
 struct watcher {
     const struct state_cluster *c;
@@ -92,14 +93,19 @@ static void catch_up(struct watcher *w)
 /* 0: it has ended; 1: its controller is gone; 130: interrupted. */
 static int until_end(struct watcher *w)
 {
-    for (;;) {
+    for (int64_t until = 0;;) {
         bool lives = state_holder(w->lock) != 0; /* asked before the state: it writes, then ends */
+        bool kept = state_alive(w->c->dir, NULL);
         if (controller_look(w->c->dir, w->j->name, &w->s, NULL) == 0) {
             catch_up(w);
             if (w->s.ended)
                 return 0;
         }
-        if (!lives)
+        if (lives)
+            until = 0;
+        else if (!until)
+            until = clock_deadline_ms(GAP_MS);
+        if (!lives && (!kept || clock_now_ns() > until))
             return 1;
         if (cluster_interrupted)
             return EXIT_INTERRUPTED;
@@ -115,8 +121,13 @@ static void wait_down(const struct watcher *w)
                 (long long)w->j->ttl_after_finished_s);
         return;
     }
-    while (state_holder(w->lock) && !cluster_interrupted && clock_now_ns() < until)
+    struct controller_state s = {0};
+    while (!s.done && !cluster_interrupted && clock_now_ns() < until) {
+        bool lives = state_holder(w->lock) != 0 || state_alive(w->c->dir, NULL);
+        if (controller_look(w->c->dir, w->j->name, &s, NULL) < 0 || !lives)
+            break;
         poll(NULL, 0, LOOK_MS);
+    }
     if (!state_alive(w->c->dir, NULL))
         fprintf(stderr, "cluster '%s' is down (shutdownAfterJobFinishes); its logs stay\n",
                 w->c->name);
