@@ -249,6 +249,7 @@ def cluster_spec():
             "args": array(STRING),
         }),
         "gcsFaultToleranceOptions": fault_tolerance(),
+        "gcs": ANY,  # Raia's own: reserved; the operator refuses it
         "authOptions": obj({
             "mode": enum("disabled", "token"),
             "secretName": STRING,
@@ -465,6 +466,7 @@ CLUSTER_COLUMNS = [
     column("tpus", ".status.desiredTPU", priority=1),
     column("status", ".status.state"),
     column("age", ".metadata.creationTimestamp", "date"),
+    column("reason", ".status.reason"),
     column("head pod IP", ".status.head.podIP", priority=1),
     column("head service IP", ".status.head.serviceIP", priority=1),
     column("accepted", ".status.conditions[?(@.type==\"RaiaAccepted\")].reason", priority=1),

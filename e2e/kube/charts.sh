@@ -69,7 +69,7 @@ asked() {
     for r in rayclusters.ray.io pods services secrets persistentvolumeclaims jobs.batch; do
         for v in get create; do may "$2" "$1" $v $r; done
     done
-    for r in rayclusters.ray.io rayjobs.ray.io pods jobs.batch; do may "$2" "$1" delete $r; done
+    for r in rayclusters.ray.io rayjobs.ray.io pods services jobs.batch; do may "$2" "$1" delete $r; done
     for r in rayclusters.ray.io rayjobs.ray.io rayclusters.ray.io/status rayjobs.ray.io/status services secrets events; do
         may "$2" "$1" patch $r
     done
@@ -88,7 +88,7 @@ never() {
     for r in configmaps serviceaccounts roles.rbac.authorization.k8s.io pods/log; do may no "$1" get $r; done
     for r in pods secrets rayclusters.ray.io; do may no "$1" deletecollection $r; done
     may no "$1" create rayjobs.ray.io
-    for r in services secrets persistentvolumeclaims; do may no "$1" delete $r; done
+    for r in secrets persistentvolumeclaims; do may no "$1" delete $r; done
     for r in pods persistentvolumeclaims jobs.batch; do may no "$1" patch $r; done
     for r in rayclusters.ray.io rayjobs.ray.io pods services secrets persistentvolumeclaims jobs.batch rayclusters.ray.io/status; do
         may no "$1" update $r

@@ -69,6 +69,10 @@ const struct api_field ray_cluster_fields[] = {
      "operator was started without TLS"},
     {"networkPolicy", API_REFUSED,
      "no NetworkPolicy would be made, and the pods would be open to others: make one by hand"},
+    {"gcs", API_REFUSED,
+     "there is no GCS in pods of its own yet, and one in the head pod would not survive what this "
+     "asks "
+     "for: leave it out, or use gcsFaultToleranceOptions"},
     {"historyServerOptions", API_IGNORED, HISTORY},
     {NULL, API_HONOURED, NULL},
 };

@@ -70,5 +70,8 @@
 #define RAIA_REASON_REFUSED      "UnsupportedField" /* ignoring it would be dangerous */
 #define RAIA_REASON_POD_REJECTED "PodRejected"      /* by the API server */
 #define RAIA_REASON_FOREIGN_PODS "ForeignPods"      /* pods of KubeRay's; nothing is touched */
+/* True: pods wait; the reason is the first one's (Unschedulable, ImagePullBackOff), the message tells
+ * it for each group. Not there otherwise. */
+#define RAIA_COND_PENDING "RaiaPodsPending"
 
 #endif

@@ -24,7 +24,6 @@ static void forget(struct reconciler *r, void *memory)
     struct raycluster *self = container_of(r, struct raycluster, base);
     struct rc_memory *m = memory;
     struct rc_backoff *b, *next_b;
-    struct rc_missing *n, *next_n;
 
     if (!m)
         return;
@@ -33,11 +32,7 @@ static void forget(struct reconciler *r, void *memory)
         mem_free(b->group);
         mem_free(b);
     }
-    HASH_FOREACH (m->missing, n, next_n) {
-        HASH_DEL(m->missing, n);
-        mem_free(n->node);
-        mem_free(n);
-    }
+    rc_forget_nodes__(&m->nodes);
     rc_forget_found__(m);
     self->maker->ca_free(self->maker, m->ca);
     mem_free(m);
@@ -78,6 +73,7 @@ static bool accept(struct rc_pass *x)
                  "anew to have it run by Raia",
                  foreign);
         rc_accepted__(x, false, RAIA_REASON_FOREIGN_PODS, text);
+        x->foreign = true;
         return false;
     }
     ray_cluster_check(x->c, &bad);
@@ -113,12 +109,18 @@ static void prepare(struct rc_pass *x)
 
 static void reconcile(struct rc_pass *x)
 {
-    if (!accept(x)) {
+    bool accepted = accept(x);
+
+    if (x->foreign) {
         rc_status_conditions__(x);
         return;
     }
     prepare(x);
     rc_see__(x);
+    if (!accepted) {
+        rc_status_refused__(x);
+        return;
+    }
     rc_see_failure__(x);
     if (x->r < 0)
         return;
@@ -152,7 +154,8 @@ static int plan_it(struct reconciler *r, const struct seen *s, void **memory, st
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for a plan");
     if (res < 0) {
         rc_accepted__(&x, false, RAIA_REASON_INVALID, why.text);
-        rc_status_conditions__(&x);
+        rc_see__(&x);
+        rc_status_refused__(&x);
         return x.r;
     }
     x.c = c;

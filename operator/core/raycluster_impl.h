@@ -27,11 +27,14 @@ struct rc_backoff {
     int64_t due;       /* ns */
 };
 
-/* A node with pods that is not known (any more). */
-struct rc_missing {
+/* A node of its pods; between passes only those that are not ready. */
+struct rc_node {
     HASH_HANDLE hh;
-    char *node;    /* its name */
-    int64_t since; /* ns */
+    char *name;       /* of it */
+    char *transition; /* the time at which it changed last, as the server tells it */
+    bool down;        /* not ready, or not known (any more) */
+    int64_t since;    /* ns: when that was first seen */
+    uint64_t pass;    /* in which it was looked at */
 };
 
 /* Something that serves the cluster, and is nobody's: it is not seen. */
@@ -42,14 +45,15 @@ struct rc_found {
 #define RC_FOUND_MAX 32 /* of them: more, and all are forgotten */
 
 struct rc_memory {
-    struct rc_backoff *groups;  /* by name */
-    struct rc_missing *missing; /* by name */
-    struct secret_ca *ca;       /* whose secrets are being written, or will be; NULL */
-    char ca_id[20];             /* of it: SECRET_ANNOTATION_ID */
-    int64_t ca_due;             /* ns: it signs from then on */
-    int64_t ca_wait;            /* ns: what was applied must be seen by then */
-    unsigned salt;              /* of pod names: more each time that one was taken */
-    struct rc_found *found;     /* by key */
+    struct rc_backoff *groups; /* by name */
+    struct rc_node *nodes;     /* by name */
+    uint64_t pass;             /* counts them */
+    struct secret_ca *ca;      /* whose secrets are being written, or will be; NULL */
+    char ca_id[20];            /* of it: SECRET_ANNOTATION_ID */
+    int64_t ca_due;            /* ns: it signs from then on */
+    int64_t ca_wait;           /* ns: what was applied must be seen by then */
+    unsigned salt;             /* of pod names: more each time that one was taken */
+    struct rc_found *found;    /* by key */
 };
 
 /* -- a pass ------------------------------------------------------------------------------------ */
@@ -104,6 +108,7 @@ struct rc_pass {
     struct pod_site site;            /* of its pods */
     const struct ray_group *failed;  /* whose pod made the last plan fail; NULL */
     bool failed_create;              /* and that was its creation */
+    bool foreign;                    /* KubeRay has made its pods */
     bool refused;                    /* a template cannot be used: no more pods of it */
     int r;                           /* 0, or what has gone wrong */
     struct raia_error *e;            /* for it */
@@ -123,11 +128,23 @@ const char *rc_annotation__(const struct json *tree, const char *key);
 /* One of a seen list; NULL: not there. */
 const struct seen_object *rc_find__(const struct seen_list *l, const char *name);
 
+/* raycluster_nodes.c: has it not been ready for as long as a node may be? If not yet, plans to look
+ * again in time. */
+bool rc_node_lost__(struct rc_pass *x, const char *name);
+/* Forgets those that nobody asked for in this pass, and those that are well. */
+void rc_nodes_seen__(struct rc_pass *x);
+void rc_forget_nodes__(struct rc_node **all);
+
 /* raycluster_things.c: services, secrets and the claim that are missing. */
 void rc_make_things__(struct rc_pass *x);
+/* Is it to be made: neither seen nor found (below). */
+bool rc_lacks__(struct rc_pass *x, enum seen_kind kind, const struct kube_resource *r,
+                const char *name);
 /* Something of that name is nobody's, and serves. */
 void rc_found__(struct rc_memory *m, const struct kube_resource *kind, const char *name);
 void rc_forget_found__(struct rc_memory *m);
+/* raycluster_services.c */
+void rc_keep_services__(struct rc_pass *x);
 /* raycluster_keys.c: the secrets of TLS. */
 void rc_make_keys__(struct rc_pass *x);
 
@@ -157,7 +174,17 @@ void rc_accepted__(struct rc_pass *x, bool value, const char *reason, const char
 void rc_tell_failure__(struct rc_pass *x);
 /* Of the pods as they were seen. */
 void rc_status__(struct rc_pass *x);
+/* Of a cluster that is not accepted: what its pods do is told all the same. */
+void rc_status_refused__(struct rc_pass *x);
 /* No more than the conditions. */
 void rc_status_conditions__(struct rc_pass *x);
+
+/* raycluster_pending.c: the condition that tells why pods wait. */
+void rc_tell_pending__(struct rc_pass *x);
+/* status.reason: what the conditions have to complain of, in a word. */
+void rc_tell_reason__(struct rc_pass *x, struct json *status);
+/* The reason that a container gives for not being ready; why the pod has no node. NULL: none. */
+const char *rc_waiting__(const struct json *pod, const char **ret_message);
+const char *rc_unplaced__(const struct json *pod, const char **ret_message);
 
 #endif

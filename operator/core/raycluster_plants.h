@@ -13,6 +13,7 @@ enum raycluster_plant {
     RAYCLUSTER_PLANT_STALE_STATUS,  /* the counts of the status are kept once it is ready */
     RAYCLUSTER_PLANT_TWO_HEADS,     /* a head is made while the one before it is going */
     RAYCLUSTER_PLANT_SUSPEND_EARLY, /* suspended is said while pods are there */
+    RAYCLUSTER_PLANT_OLD_SERVICE,   /* a service that is there stays as it is */
     RAYCLUSTER_PLANTS_END
 };
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "core/inject.h"
 #include "kube/wall_time.h"
@@ -49,70 +48,6 @@ static const char *kuberay_in(const struct seen_list *l)
 const char *rc_kuberay_pod__(const struct seen *s)
 {
     return kuberay_in(&s->of[SEEN_PODS]);
-}
-
-/* -- nodes ------------------------------------------------------------------------------------- */
-
-/* A node that is not there: it may be too new for us to know it, so it gets the same time. */
-static bool missing_lost(struct rc_pass *x, const char *node)
-{
-    struct rc_missing *m = HASH_GET_STR(x->memory->missing, node);
-    int64_t limit = x->self->base.config->node_lost_ns;
-
-    if (!m) {
-        m = mem_new(struct rc_missing);
-        if (!m || !(m->node = mem_strdup(node)) || HASH_PUT_STR(x->memory->missing, node, m) < 0) {
-            if (m)
-                mem_free(m->node);
-            mem_free(m);
-            rc_ok__(x, -RAIA_ERR_NOMEM);
-            return false;
-        }
-        m->since = x->s->now;
-    }
-    if (x->s->now - m->since >= limit)
-        return true;
-    plan_again(x->p, m->since + limit);
-    return false;
-}
-
-static void missing_found(struct rc_pass *x, const char *node)
-{
-    struct rc_missing *m = HASH_GET_STR(x->memory->missing, node);
-
-    if (!m)
-        return;
-    HASH_DEL(x->memory->missing, m);
-    mem_free(m->node);
-    mem_free(m);
-}
-
-/* Not Ready for as long as a node may be. */
-static bool node_lost(struct rc_pass *x, const char *name)
-{
-    const struct kube_object *o = x->s->nodes ? kube_store_get(x->s->nodes, NULL, name) : NULL;
-    _cleanup_(json_freep) struct json *tree = NULL;
-    int64_t since_ms;
-
-    if (!x->s->nodes)
-        return false;
-    if (!o)
-        return missing_lost(x, name);
-    missing_found(x, name);
-    if (!rc_ok__(x, kube_object_tree(o, &tree, x->e)))
-        return false;
-    const struct json *ready =
-        inject_find(json_get(json_get(tree, "status"), "conditions"), "type", "Ready");
-    const char *status = json_str(json_get(ready, "status"));
-    const char *since = json_str(json_get(ready, "lastTransitionTime"));
-    if (!status || strcmp(status, "True") == 0 || !since ||
-        kube_wall_time_read(since, &since_ms) < 0)
-        return false;
-    int64_t left = since_ms * CLOCK_NS_PER_MS + x->self->base.config->node_lost_ns - x->s->wall_ns;
-    if (left <= 0)
-        return true;
-    plan_again(x->p, x->s->now + left);
-    return false;
 }
 
 /* -- pods -------------------------------------------------------------------------------------- */
@@ -166,19 +101,20 @@ static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, s
     const struct json *ready = inject_find(json_get(status, "conditions"), "type", "Ready");
 
     *pod = (struct rc_pod){.seen = o, .name = o->meta->name, .head = head};
-    pod->group = head ? &x->c->spec.head : group ? ray_cluster_group(&x->c->spec, group) : NULL;
+    if (x->c)
+        pod->group = head ? &x->c->spec.head : group ? ray_cluster_group(&x->c->spec, group) : NULL;
     if (!head && pod->group && pod->group->is_head)
         pod->group = NULL;
     pod->running = is(phase, "Running");
     pod->ready = pod->running && is(json_str(json_get(ready, "status")), "True");
     pod->going = o->meta->deleting;
-    pod->stale = x->c->spec.recreate && hash && strcmp(hash, x->hash) != 0;
+    pod->stale = x->c && x->c->spec.recreate && hash && strcmp(hash, x->hash) != 0;
     if (!created || kube_wall_time_read(created, &pod->created_ms) < 0)
         pod->created_ms = 0;
     pod->replica = index_of(tree, RAY_LABEL_REPLICA_INDEX);
     pod->host = index_of(tree, RAY_LABEL_HOST_INDEX);
     pod->fate = o->meta->deleting ? RC_GOING : fate_of(x, tree, phase);
-    if (node && node[0] && node_lost(x, node))
+    if (node && node[0] && rc_node_lost__(x, node))
         pod->fate = RC_LOST;
 }
 
@@ -189,11 +125,13 @@ void rc_see__(struct rc_pass *x)
     x->pods = mem_calloc(l->n + 1, sizeof *x->pods);
     if (!rc_ok__(x, x->pods ? 0 : -RAIA_ERR_NOMEM))
         return;
+    x->memory->pass++;
     for (size_t i = 0; i < l->n; i++) {
         const char *type = rc_label__(l->at[i].tree, RAY_LABEL_NODE_TYPE);
         if (is(type, "head") || is(type, "worker"))
             see_pod(x, &l->at[i], type[0] == 'h', &x->pods[x->n_pods++]);
     }
+    rc_nodes_seen__(x);
 }
 
 /* -- failures ---------------------------------------------------------------------------------- */

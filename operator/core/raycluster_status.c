@@ -12,6 +12,7 @@
 #include "kube/wall_time.h"
 
 #define REASON_NAME_TAKEN "NameTaken"
+#define REASON_REJECTED   "ObjectRejected"
 
 /* -- conditions -------------------------------------------------------------------------------- */
 
@@ -42,27 +43,6 @@ void rc_accepted__(struct rc_pass *x, bool value, const char *reason, const char
     rc_set__(x, RAIA_COND_ACCEPTED, value, reason, message);
 }
 
-/* The reason that a container gives for not being ready; NULL: none. */
-static const char *waiting_reason(const struct json *pod, const char **ret_message)
-{
-    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
-
-    for (size_t i = 0; i < 2; i++)
-        JSON_FOREACH(c, json_get(json_get(pod, "status"), lists[i]))
-        {
-            const struct json *state = json_get(c, "state");
-            const struct json *why = json_get(state, "waiting");
-            if (!why && !json_true(json_get(c, "ready")) && i == 1)
-                why = json_get(state, "terminated");
-            const char *reason = json_str(json_get(why, "reason"));
-            if (!reason || !reason[0] || strcmp(reason, "PodInitializing") == 0)
-                continue;
-            *ret_message = json_str(json_get(why, "message"));
-            return reason;
-        }
-    return NULL;
-}
-
 static const struct rc_pod *head_of(const struct rc_pass *x)
 {
     const struct rc_pod *best = NULL;
@@ -80,7 +60,6 @@ static void head_condition(struct rc_pass *x, const struct rc_pod *head)
     const struct json *list =
         json_get(json_get(head ? head->seen->tree : NULL, "status"), "conditions");
     const struct json *ready = inject_find(list, "type", "Ready");
-    const struct json *placed = inject_find(list, "type", "PodScheduled");
     const char *message = NULL, *reason;
 
     if (!head) {
@@ -95,11 +74,9 @@ static void head_condition(struct rc_pass *x, const struct rc_pod *head)
         rc_set__(x, RAY_COND_HEAD_READY, true, RAY_REASON_HEAD_READY, "");
         return;
     }
-    reason = waiting_reason(head->seen->tree, &message);
-    if (!reason && says(placed, "status", "False")) {
-        reason = json_str(json_get(placed, "reason"));
-        message = json_str(json_get(placed, "message"));
-    }
+    reason = rc_waiting__(head->seen->tree, &message);
+    if (!reason)
+        reason = rc_unplaced__(head->seen->tree, &message);
     if (!reason) {
         reason = json_str(json_get(ready, "reason"));
         message = json_str(json_get(ready, "message"));
@@ -150,6 +127,20 @@ static void tell_rejection(struct rc_pass *x)
     rc_accepted__(x, false, RAIA_REASON_POD_REJECTED, report.text);
 }
 
+/* A service, a secret or a claim that the API server does not take. */
+static void tell_thing(struct rc_pass *x, const struct kube_error *why)
+{
+    const char *what = x->s->failed ? x->s->failed : "";
+    const char *field = strncmp(what, "Service ", 8) == 0 ? ".headGroupSpec.headService"
+                        : strncmp(what, "PersistentVolumeClaim ", 22) == 0
+                            ? ".gcsFaultToleranceOptions.storage"
+                            : "";
+    char text[API_REPORT_MAX];
+
+    snprintf(text, sizeof text, "%s%s: %s: %s", x->c->spec.path, field, what, why->base.text);
+    rc_accepted__(x, false, REASON_REJECTED, text);
+}
+
 void rc_tell_failure__(struct rc_pass *x)
 {
     const struct kube_error *why = x->s->failure;
@@ -163,6 +154,8 @@ void rc_tell_failure__(struct rc_pass *x)
     if (!x->failed) {
         if (why->reason == KUBE_ALREADY_EXISTS)
             rc_accepted__(x, false, REASON_NAME_TAKEN, why->base.text);
+        else if (is_rejection(why))
+            tell_thing(x, why);
         return;
     }
     if (why->reason == KUBE_ALREADY_EXISTS)
@@ -226,6 +219,8 @@ static void set_counts(struct rc_pass *x, struct json *status)
         rc_ok__(x, json_set_int(status, "readyWorkerReplicas", ready));
         rc_ok__(x, json_set_int(status, "availableWorkerReplicas", available));
     }
+    if (!x->c)
+        return;
     rc_ok__(x, json_set_int(status, "desiredWorkerReplicas", x->c->spec.desired_workers));
     rc_ok__(x, json_set_int(status, "minWorkerReplicas", x->c->spec.min_workers));
     rc_ok__(x, json_set_int(status, "maxWorkerReplicas", x->c->spec.max_workers));
@@ -310,7 +305,6 @@ static void set_state(struct rc_pass *x, struct json *status, const char *state)
                 json_set_str(times, state, kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
     }
     rc_ok__(x, json_set_str(status, "state", state));
-    json_free(json_detach(status, "reason"));
 }
 
 static void set_provisioned(struct rc_pass *x, bool ready)
@@ -344,6 +338,9 @@ static void finish(struct rc_pass *x, struct json *status)
 {
     char now[KUBE_WALL_TIME_SIZE];
 
+    if (!x->s->failure)
+        conditions_remove(x->conditions, RAY_COND_REPLICA_FAILURE);
+    rc_tell_reason__(x, status);
     rc_ok__(x, json_set_int(status, "observedGeneration", x->s->meta->generation));
     rc_ok__(x, json_set_str(status, "lastUpdateTime",
                             kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
@@ -361,6 +358,23 @@ void rc_status_conditions__(struct rc_pass *x)
     finish(x, old_status(x));
 }
 
+void rc_status_refused__(struct rc_pass *x)
+{
+    struct json *status = old_status(x);
+    const struct rc_pod *head = head_of(x);
+
+    set_counts(x, status);
+    if (x->c) {
+        set_resources(x, status);
+        set_head(x, status, head);
+    }
+    head_condition(x, head);
+    rc_tell_pending__(x);
+    if (conditions_get(x->conditions, RAY_COND_PROVISIONED))
+        set_provisioned(x, false);
+    finish(x, status);
+}
+
 void rc_status__(struct rc_pass *x)
 {
     struct json *status = old_status(x);
@@ -371,6 +385,7 @@ void rc_status__(struct rc_pass *x)
     set_resources(x, status);
     set_head(x, status, head);
     head_condition(x, head);
+    rc_tell_pending__(x);
     set_provisioned(x, ready);
     if (conditions_true(x->conditions, RAY_COND_SUSPENDED) && x->c->spec.suspend &&
         (x->n_pods == 0 || RAYCLUSTER_PLANTED(RAYCLUSTER_PLANT_SUSPEND_EARLY)))

@@ -1,4 +1,4 @@
-/* Services, secrets and the volume claim that a RayCluster lacks. */
+/* Secrets and the volume claim that a RayCluster lacks. */
 #include "core/raycluster_impl.h"
 
 #include <stdio.h>
@@ -60,8 +60,8 @@ static bool has_head(const struct rc_pass *x)
 
 /* Is it to be made: it is not there. Something of that name that nobody owns serves as well, unseen:
  * once found it is asked for again only before a head is made, as it may have been deleted. */
-static bool lacks(struct rc_pass *x, enum seen_kind kind, const struct kube_resource *r,
-                  const char *name)
+bool rc_lacks__(struct rc_pass *x, enum seen_kind kind, const struct kube_resource *r,
+                const char *name)
 {
     char key[FOUND_KEY_SIZE];
 
@@ -73,38 +73,13 @@ static bool lacks(struct rc_pass *x, enum seen_kind kind, const struct kube_reso
 
 /* -- things ------------------------------------------------------------------------------------ */
 
-typedef int (*service_fn)(const struct ray_cluster *c, struct json **ret_service);
-
-static void make_service(struct rc_pass *x, const char *name, service_fn build)
-{
-    struct json *o = NULL;
-
-    if (!lacks(x, SEEN_SERVICES, &kube_services, name))
-        return;
-    int r = build(x->c, &o);
-    make(x, r, &kube_services, o);
-}
-
-static void make_services(struct rc_pass *x)
-{
-    char name[SERVICE_NAME_SIZE];
-
-    make_service(x, x->service, service_head);
-    service_hosts_name(x->c, name);
-    if (service_has_hosts(x->c))
-        make_service(x, name, service_hosts);
-    service_serve_name(x->c, name);
-    if (service_has_serve(x->c))
-        make_service(x, name, service_serve);
-}
-
 static void make_token(struct rc_pass *x)
 {
     struct json *o = NULL;
     bool made = false;
     const char *name = secret_token_name(x->c, x->self->base.config, &made);
 
-    if (!made || !lacks(x, SEEN_SECRETS, &kube_secrets, name))
+    if (!made || !rc_lacks__(x, SEEN_SECRETS, &kube_secrets, name))
         return;
     int r = secret_token(x->c, x->self->maker, &o, x->e);
     make(x, r, &kube_secrets, o);
@@ -116,7 +91,8 @@ static void make_claim(struct rc_pass *x)
     struct json *o = NULL;
 
     pod_storage_claim(x->c, name, sizeof name);
-    if (!pod_has_storage(x->c) || x->c->spec.ft.claim || !lacks(x, SEEN_PVCS, &kube_pvcs, name))
+    if (!pod_has_storage(x->c) || x->c->spec.ft.claim ||
+        !rc_lacks__(x, SEEN_PVCS, &kube_pvcs, name))
         return;
     int r = service_storage(x->c, &o);
     make(x, r, &kube_pvcs, o);
@@ -126,6 +102,6 @@ void rc_make_things__(struct rc_pass *x)
 {
     make_token(x);
     rc_make_keys__(x);
-    make_services(x);
+    rc_keep_services__(x);
     make_claim(x);
 }

@@ -162,6 +162,8 @@ int service_head(const struct ray_cluster *c, struct json **ret_service)
     if (r == 0 && !json_get(spec, "publishNotReadyAddresses"))
         r = json_set_bool(spec, "publishNotReadyAddresses", true);
     if (r == 0)
+        r = service_remember(s);
+    if (r == 0)
         *ret_service = STEAL(s);
     return r;
 }
@@ -202,6 +204,8 @@ int service_serve(const struct ray_cluster *c, struct json **ret_service)
     if (r == 0)
         r = json_set_str(spec, "type", "ClusterIP");
     if (r == 0)
+        r = service_remember(s);
+    if (r == 0)
         *ret_service = STEAL(s);
     return r;
 }
@@ -232,6 +236,8 @@ int service_hosts(const struct ray_cluster *c, struct json **ret_service)
         r = json_set_str(spec, "type", "ClusterIP");
     if (r == 0)
         r = json_set_bool(spec, "publishNotReadyAddresses", true);
+    if (r == 0)
+        r = service_remember(s);
     if (r == 0)
         *ret_service = STEAL(s);
     return r;

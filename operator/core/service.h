@@ -28,6 +28,14 @@ int service_serve(const struct ray_cluster *c, struct json **ret_service);
 bool service_has_hosts(const struct ray_cluster *c);
 int service_hosts(const struct ray_cluster *c, struct json **ret_service);
 
+/* Of a service that is there: is it as it was wanted last, and if not, a merge patch that makes it so.
+ * The address (clusterIP) cannot be changed. */
+#define SERVICE_ANNOTATION "ray.io/raia-applied"
+bool service_is_current(const struct json *have, const struct json *wanted);
+int service_patch(const struct json *have, const struct json *wanted, struct json **ret_patch);
+/* Notes in the service what is asked for: the builders do it. */
+int service_remember(struct json *service);
+
 /* The claim that the operator makes; not if the user names his own (pod_has_storage, ft.claim). */
 int service_storage(const struct ray_cluster *c, struct json **ret_claim);
 

@@ -83,7 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [list, watch, get, create, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [list, watch, get, create, patch]
+  verbs: [list, watch, get, create, patch, delete]
 - apiGroups: [""] # volumes of GCS tables
   resources: [persistentvolumeclaims]
   verbs: [list, watch, get, create]

@@ -182,6 +182,21 @@ static inline void world_remove(struct world *w, int kind, const char *name)
     cr_assert_fail("no %s", name);
 }
 
+/* RFC 7386. */
+static inline void world_merge(struct json *into, const struct json *patch)
+{
+    JSON_FOREACH(v, patch)
+    {
+        struct json *old = json_get(into, json_key(v));
+        if (json_is(v, JSON_NULL))
+            json_free(json_detach(into, json_key(v)));
+        else if (json_is(v, JSON_OBJECT) && json_is(old, JSON_OBJECT))
+            world_merge(old, v);
+        else
+            json_set(into, json_key(v), json_copy(v));
+    }
+}
+
 static inline void world_act(struct world *w, struct plan_action *a)
 {
     int kind = world_kind(a->resource);
@@ -197,8 +212,7 @@ static inline void world_act(struct world *w, struct plan_action *a)
             world_remove(w, kind, a->name);
         world_put(w, kind, json_copy(a->object));
     } else if (a->kind == PLAN_PATCH) {
-        JSON_FOREACH(v, json_get(a->object, "data"))
-        json_set(json_get(o, "data"), json_key(v), json_copy(v));
+        world_merge(o, a->object);
     } else if (o) {
         cr_assert_str_eq(json_str(json_at(o, "metadata.uid")), a->uid);
         if (a->grace_s == 0)

@@ -115,14 +115,18 @@ static const char *label(const struct json *o, const char *key)
 static void pick_one(void *arg, const char *ns, const char *name, const struct json *o)
 {
     struct pick *k = arg;
-    bool secret =
-        strcmp(json_str(json_get(o, "kind")) ? json_str(json_get(o, "kind")) : "", "Secret") == 0;
+    const char *kind = json_str(json_get(o, "kind"));
+    bool secret = kind && strcmp(kind, "Secret") == 0;
+    bool service = kind && strcmp(kind, "Service") == 0;
 
     if (k->type && strcmp(label(o, RAY_LABEL_NODE_TYPE), k->type) != 0)
         return;
     if (!k->target[0] && k->left-- == 0)
         snprintf(k->target, sizeof k->target, "/api/v1/namespaces/%s/%s/%s", ns,
-                 secret ? "secrets" : "pods", name);
+                 secret    ? "secrets"
+                 : service ? "services"
+                           : "pods",
+                 name);
 }
 
 static const char *pick(struct opsim *w, const char *kind, const char *type, struct pick *k)
@@ -161,6 +165,10 @@ static void set_node(struct opsim *w, bool ready)
 
 static void outside(struct opsim *w)
 {
+    static const char *const types[] = {"{\"headGroupSpec\":{\"serviceType\":\"NodePort\"}}",
+                                        "{\"headGroupSpec\":{\"serviceType\":\"LoadBalancer\"}}",
+                                        "{\"headGroupSpec\":{\"serviceType\":null}}",
+                                        "{\"headServiceAnnotations\":{\"a\":\"b\"}}"};
     struct prng *p = sim_prng(opsim_sim(w));
     struct pick k;
     const char *target;
@@ -172,7 +180,7 @@ static void outside(struct opsim *w)
         n[g] = prng_chance(p, 0.3) ? -1 : (int)prng_below(p, g == 2 ? 3 : MOST);
     if (prng_chance(p, 0.5))
         return;
-    switch (prng_below(p, 14)) {
+    switch (prng_below(p, 16)) {
     case 0:
     case 1:
         make(w, name, n);
@@ -201,6 +209,13 @@ static void outside(struct opsim *w)
     case 9:
         if (prng_chance(p, 0.3) && (target = pick(w, SECRETS, NULL, &k)))
             opsim_ask(w, "DELETE", target, NULL);
+        break;
+    case 14:
+        if (prng_chance(p, 0.3) && (target = pick(w, SERVICES, NULL, &k)))
+            opsim_ask(w, "DELETE", target, NULL);
+        break;
+    case 15:
+        patch(w, name, types[prng_below(p, 4)]);
         break;
     case 10:
         if ((target = pick(w, PODS, "head", &k)))
@@ -279,6 +294,7 @@ struct count {
     unsigned live[GROUPS];      /* workers that count: not going, failed, or on a bad node */
     unsigned ready;             /* workers */
     unsigned secrets, services; /* owned */
+    const struct json *service; /* of the head */
     char ids[8][24];            /* of the authority, by secret */
     unsigned n_ids;
 };
@@ -341,6 +357,8 @@ static void count_service(void *arg, const char *ns, const char *name, const str
     (void)ns, (void)name;
 
     c->services += owned(o, c->uid);
+    if (owned(o, c->uid) && strcmp(label(o, RAY_LABEL_NODE_TYPE), "head") == 0)
+        c->service = o;
 }
 
 struct check {
@@ -363,6 +381,20 @@ static void complain(struct check *k, const char *name, const char *what, int64_
     if (!k->bad[0])
         snprintf(k->bad, sizeof k->bad, "%s: %s: %lld, not %lld", name, what, (long long)have,
                  (long long)want);
+}
+
+static void check_service(struct check *k, const char *name, const struct json *o,
+                          const struct json *service)
+{
+    const char *wanted = json_str(json_at(o, "spec.headGroupSpec.serviceType"));
+    const char *have = json_str(json_at(service, "spec.type"));
+    const char *address = json_str(json_at(service, "spec.clusterIP"));
+
+    if (!have || strcmp(have, wanted ? wanted : "ClusterIP") != 0 || !wanted != !!address)
+        complain(k, name, "the head service is not as wanted", 0, 1);
+    if (json_size(json_at(o, "spec.headServiceAnnotations")) > 0 &&
+        !json_at(service, "metadata.annotations.a"))
+        complain(k, name, "the head service has not its annotation", 0, 1);
 }
 
 static void check_rest(struct check *k, const char *name, const struct json *o,
@@ -400,6 +432,8 @@ static void check_rest(struct check *k, const char *name, const struct json *o,
     if (conditions_get(conditions, RAY_COND_SUSPENDING) ||
         conditions_get(conditions, RAY_COND_REPLICA_FAILURE))
         complain(k, name, "conditions that should be gone", 1, 0);
+    if (!suspend)
+        check_service(k, name, o, c->service);
     if (c->secrets != 4 && !suspend)
         complain(k, name, "secrets", c->secrets, 4);
     for (unsigned i = 1; i < c->n_ids && !suspend; i++)
@@ -493,7 +527,7 @@ static void tear_down(void)
  * the spec says and the status tells. */
 Test(raycluster_sim, chaos, .init = set_up, .fini = tear_down, .timeout = 600)
 {
-    cr_assert_eq(sim_seeds("raycluster", 1, opsim_seeds(150), opsim_chaos, &options), 0);
+    cr_assert_eq(sim_seeds("raycluster", 1, opsim_seeds(300), opsim_chaos, &options), 0);
 }
 
 /* The operator may die between any two writes. */

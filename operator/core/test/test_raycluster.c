@@ -1,31 +1,7 @@
 /*
- * Tests of core/raycluster.h: from what is seen to what is planned.
+ * Tests of core/raycluster.h: from the pods that are seen to those that are planned.
  */
-#include "raycluster_world.h"
-
-#define GROUP(name, replicas, more)                                                                \
-    "- {groupName: " name ", replicas: " replicas ", minReplicas: 0, maxReplicas: 9, " more        \
-    "rayStartParams: {}, template: {spec: {containers: [{name: r, image: i, resources: "           \
-    "{requests: {cpu: 2, memory: 1Gi}}}]}}}\n"
-#define HEAD                                                                                       \
-    "headGroupSpec: {template: {spec: {containers: [{name: r, image: i, resources: "               \
-    "{requests: {cpu: 500m, memory: 1Gi}}}]}}}\n"
-#define TWO HEAD "workerGroupSpecs:\n" GROUP("a", "2", "") GROUP("b", "1", "")
-
-static int64_t number(struct world *w, const char *path)
-{
-    int64_t v = -1;
-
-    (void)json_int(json_at(w->cluster, path), &v);
-    return v;
-}
-
-static const char *text(struct world *w, const char *path)
-{
-    const char *v = json_str(json_at(w->cluster, path));
-
-    return v ? v : "";
-}
+#include "raycluster_specs.h"
 
 /* A new cluster: secrets and services first, then head and workers side by side; nothing twice, and
  * when all are ready the status says so and nothing is done any more. */
@@ -255,8 +231,8 @@ Test(raycluster, lost_node)
     world_node(&w, "n1", false, 10);
     world_step(&w);
     cr_assert_eq(world_planned(&w, PLAN_DELETE, -1, &kube_pods), 0);
-    cr_assert_eq(w.p->again, w.now + 20 * CLOCK_NS_PER_S);
-    world_node(&w, "n1", false, 30);
+    cr_assert_eq(w.p->again, w.now + 30 * CLOCK_NS_PER_S);
+    w.now += 30 * CLOCK_NS_PER_S;
     world_step(&w);
     struct plan_action *a;
     unsigned forced = 0;
@@ -267,6 +243,40 @@ Test(raycluster, lost_node)
     world_rest(&w);
     cr_assert_eq(world_count(&w, "a"), 2);
     cr_assert_eq(world_count(&w, "b"), 1);
+    world_done(&w);
+}
+
+/* How long a node is not ready is told by the operator's own clock, from when it saw that first: the
+ * server's time may be any; another transition begins anew, and so does another operator. */
+Test(raycluster, lost_node_clocks)
+{
+    struct world w;
+    world_init(&w, TWO);
+    world_rest(&w);
+    json_set_str(json_get(world_pod(&w, "a", 0), "spec"), "nodeName", "n1");
+    world_node(&w, "n1", false, 100000); /* the server's clock is far behind, or the wall's ahead */
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_DELETE, -1, &kube_pods), 0, "seen just now");
+    w.wall_ns += 1000 * CLOCK_NS_PER_S; /* it jumps */
+    w.now += 29 * CLOCK_NS_PER_S;
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_DELETE, -1, &kube_pods), 0);
+    cr_assert_eq(w.p->again, w.now + CLOCK_NS_PER_S);
+    world_node(&w, "n1", false, 5); /* it was ready between, unseen */
+    world_step(&w);
+    cr_assert_eq(w.p->again, w.now + 30 * CLOCK_NS_PER_S);
+    w.now += 29 * CLOCK_NS_PER_S;
+    world_node(&w, "n1", true, 0);
+    world_step(&w);
+    world_node(&w, "n1", false, 0);
+    w.r->forget(w.r, w.memory);
+    w.memory = NULL;
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_DELETE, -1, &kube_pods), 0);
+    w.wall_ns -= 100000 * CLOCK_NS_PER_S;
+    w.now += 30 * CLOCK_NS_PER_S;
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_DELETE, -1, &kube_pods), 1);
     world_done(&w);
 }
 
@@ -390,145 +400,6 @@ Test(raycluster, no_recreate)
     world_done(&w);
 }
 
-/* Clusters of others: managed by somebody else, being deleted, or with pods that KubeRay made. */
-Test(raycluster, not_ours)
-{
-    struct world w;
-    world_init(&w, "managedBy: kueue.x-k8s.io/multikueue\n" TWO);
-    world_step(&w);
-    cr_assert(list_empty(&w.p->actions));
-    cr_assert_not(w.p->status);
-    world_done(&w);
-
-    world_init(&w, TWO);
-    json_set_str(json_get(w.cluster, "metadata"), "deletionTimestamp", "x");
-    world_step(&w);
-    cr_assert(list_empty(&w.p->actions));
-    cr_assert_not(w.p->status);
-    world_done(&w);
-
-    world_init(&w, TWO);
-    world_put(&w, SEEN_PODS,
-              world_yaml("{metadata: {name: x, namespace: team, labels: {ray.io/cluster: demo, "
-                         "ray.io/node-type: head, app.kubernetes.io/created-by: "
-                         "kuberay-operator}}}"));
-    world_step(&w);
-    cr_assert(list_empty(&w.p->actions));
-    cr_assert_str_eq(world_reason(&w, RAIA_COND_ACCEPTED), RAIA_REASON_FOREIGN_PODS);
-    world_done(&w);
-}
-
-static const struct {
-    const char *spec;
-    const char *reason; /* of RaiaAccepted */
-    const char *field;  /* that its message begins with */
-} refusals[] = {
-    {"headGroupSpec: {template: {spec: {containers: []}}}", RAIA_REASON_INVALID,
-     "spec.headGroupSpec.template.spec.containers"},
-    {"suspend: maybe\n" TWO, RAIA_REASON_INVALID, "spec.suspend"},
-    {"networkPolicy: {mode: DenyAll}\n" TWO, RAIA_REASON_REFUSED, "spec.networkPolicy"},
-    {"headGroupSpec: {template: {spec: {containers: [{name: r}], volumes: [{name: raia}]}}}",
-     RAIA_REASON_INVALID, "spec.headGroupSpec.template.spec.volumes"},
-};
-
-/* What cannot be done is told with its field, once, and no pod is made. */
-Test(raycluster, refused)
-{
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-        struct world w;
-        world_init(&w, refusals[i].spec);
-        world_step(&w);
-        cr_assert_eq(world_planned(&w, PLAN_CREATE, -1, &kube_pods), 0, "case %zu", i);
-        cr_assert_not(world_is(&w, RAIA_COND_ACCEPTED));
-        cr_assert_str_eq(world_reason(&w, RAIA_COND_ACCEPTED), refusals[i].reason, "case %zu: %s",
-                         i, world_says(&w, RAIA_COND_ACCEPTED));
-        cr_assert_eq(strncmp(world_says(&w, RAIA_COND_ACCEPTED), refusals[i].field,
-                             strlen(refusals[i].field)),
-                     0, "case %zu: %s", i, world_says(&w, RAIA_COND_ACCEPTED));
-        cr_assert_eq(number(&w, "status.observedGeneration"), 1);
-        cr_assert_not(list_empty(&w.p->events));
-        world_step(&w);
-        cr_assert(list_empty(&w.p->events), "case %zu: told again", i);
-        world_done(&w);
-    }
-}
-
-/* What is not supported yet is listed in one condition, and the rest is done. */
-Test(raycluster, unsupported)
-{
-    struct world w;
-    world_init(&w, "enableInTreeAutoscaling: true\n" TWO);
-    world_step(&w);
-    cr_assert(world_is(&w, RAIA_COND_UNSUPPORTED));
-    cr_assert(strstr(world_says(&w, RAIA_COND_UNSUPPORTED), "spec.enableInTreeAutoscaling"));
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 1, &kube_pods), 4);
-    world_done(&w);
-}
-
-/* Want of quota is told, and does not keep other groups waiting; it goes with the failure. */
-Test(raycluster, quota)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_rest(&w);
-    world_remove(&w, SEEN_PODS, world_name(world_pod(&w, "a", 0)));
-    world_remove(&w, SEEN_PODS, world_name(world_pod(&w, "b", 0)));
-    world_fail(&w, KUBE_FORBIDDEN, "Pod demo-a-worker-zzzzz",
-               "pods is forbidden: exceeded quota: q");
-    world_step(&w);
-    cr_assert(world_is(&w, RAY_COND_REPLICA_FAILURE));
-    cr_assert_str_eq(world_reason(&w, RAY_COND_REPLICA_FAILURE), "FailedCreateWorkerPod");
-    cr_assert(strstr(world_says(&w, RAY_COND_REPLICA_FAILURE), "exceeded quota"));
-    cr_assert(world_event(&w, "FailedToCreateWorkerPod"));
-    cr_assert(world_is(&w, RAIA_COND_ACCEPTED));
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 1, &kube_pods), 1);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 2, &kube_pods), 1);
-    w.failure.reason = KUBE_OK;
-    world_step(&w);
-    cr_assert_str_eq(world_reason(&w, RAY_COND_REPLICA_FAILURE), "");
-    world_done(&w);
-}
-
-/* A template that the API server rejects: the condition names the path in the spec. */
-Test(raycluster, rejected)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_fail(&w, KUBE_INVALID, "Pod demo-b-worker-zzzzz", "Pod is invalid");
-    w.failure.n_causes = 1;
-    snprintf(w.failure.causes[0].field, sizeof w.failure.causes[0].field,
-             "spec.containers[0].image");
-    snprintf(w.failure.causes[0].message, sizeof w.failure.causes[0].message, "Required value");
-    world_step(&w);
-    cr_assert_str_eq(world_reason(&w, RAIA_COND_ACCEPTED), RAIA_REASON_POD_REJECTED);
-    cr_assert(strstr(world_says(&w, RAIA_COND_ACCEPTED),
-                     "spec.workerGroupSpecs[1].template.spec.containers[0].image"),
-              "%s", world_says(&w, RAIA_COND_ACCEPTED));
-    world_done(&w);
-}
-
-/* A pod name that somebody else has is not asked for again. */
-Test(raycluster, name_taken)
-{
-    struct world w;
-    char first[POD_NAME_SIZE];
-    struct plan_action *a;
-    world_init(&w, HEAD);
-    cr_assert_eq(world_try(&w, NULL), 0);
-    a = container_of(w.p->actions.prev, struct plan_action, link);
-    snprintf(first, sizeof first, "%s", a->name);
-    snprintf(w.failed, sizeof w.failed, "Pod %s", first);
-    w.failure.reason = KUBE_ALREADY_EXISTS;
-    cr_assert_eq(world_try(&w, NULL), 0);
-    a = container_of(w.p->actions.prev, struct plan_action, link);
-    cr_assert_str_neq(a->name, first);
-    cr_assert_not(conditions_get(json_get(w.p->status, "conditions"), RAY_COND_REPLICA_FAILURE));
-    world_fail(&w, KUBE_ALREADY_EXISTS, "Service demo-head-svc", "services demo-head-svc exists");
-    world_step(&w);
-    cr_assert_str_eq(world_reason(&w, RAIA_COND_ACCEPTED), "NameTaken");
-    world_done(&w);
-}
-
 /* Multi-host: labels tell the places; a host that is lost takes its replica with it, and the index
  * is used again when all of it is gone; one named in workersToDelete does the same. */
 Test(raycluster, hosts)
@@ -581,148 +452,6 @@ Test(raycluster, hosts)
     world_rest(&w);
     cr_assert_eq(world_count(&w, "t"), 3);
     cr_assert(list_empty(&w.p->actions));
-    world_done(&w);
-}
-
-/* With a volume: its claim comes before the head, once; one that outlives the cluster has no owner. */
-Test(raycluster, storage)
-{
-    struct world w;
-    world_init(&w, "gcsFaultToleranceOptions: {backend: rocksdb, storage: {size: 1Gi}}\n" TWO);
-    world_rest(&w);
-    cr_assert_eq(w.n[SEEN_PVCS], 1);
-    cr_assert(list_empty(&w.p->actions));
-    world_done(&w);
-
-    world_init(
-        &w,
-        "gcsFaultToleranceOptions: {backend: rocksdb, storage: {deletionPolicy: Retain}}\n" TWO);
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_pvcs), 1);
-    cr_assert_not(json_at(w.objects[SEEN_PVCS][0], "metadata.ownerReferences"));
-    world_remove(&w, SEEN_PVCS, "demo-gcs-pvc"); /* it is nobody's, so it is not seen */
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_pvcs), 0);
-    world_done(&w);
-}
-
-static const char *ca_of(struct world *w, const char *secret)
-{
-    return json_str(json_at(world_get(w, SEEN_SECRETS, secret), "data[\"ca.pem\"]"));
-}
-
-/* A secret that is missing, for whatever reason, comes back, and all three fit together. */
-Test(raycluster, keys_completed)
-{
-    static const char *const names[] = {"demo-raia-ca", "demo-raia-tls-head",
-                                        "demo-raia-tls-worker"};
-    for (size_t i = 0; i < 3; i++) {
-        struct world w;
-        world_init(&w, TWO);
-        world_rest(&w);
-        cr_assert_eq(w.maker.cas, 1);
-        world_remove(&w, SEEN_SECRETS, names[i]);
-        world_rest(&w);
-        cr_assert(list_empty(&w.p->actions));
-        const char *head = ca_of(&w, names[1]), *worker = ca_of(&w, names[2]);
-        cr_assert(strstr(head, "cert of ca 2"), "%s", head);
-        cr_assert_str_eq(head, worker);
-        cr_assert_eq(strstr(head, "cert of ca 1") != NULL, i != 0, "the old one is trusted on");
-        world_done(&w);
-    }
-}
-
-/* A creation that failed half-way is completed by the same authority. */
-Test(raycluster, keys_half_made)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_step(&w);
-    world_remove(&w, SEEN_SECRETS, "demo-raia-tls-worker");
-    world_fail(&w, KUBE_TOO_MANY, "Secret demo-raia-tls-worker", "later");
-    world_step(&w);
-    cr_assert_eq(w.maker.cas, 1);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1);
-    cr_assert_eq(world_planned(&w, PLAN_APPLY, 0, &kube_secrets), 0);
-    world_done(&w);
-}
-
-/* Before certificates end a new authority is trusted first, and signs when that has spread. */
-Test(raycluster, keys_rotated)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_rest(&w);
-    cr_assert_neq(w.p->again, CLOCK_NEVER);
-    int64_t step = (SECRET_LEAF_DAYS - SECRET_RENEW_DAYS) * 86400 * CLOCK_NS_PER_S;
-    w.now += step;
-    w.wall_ns += step;
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_PATCH, 0, &kube_secrets), 2);
-    const struct json *worker = world_get(&w, SEEN_SECRETS, "demo-raia-tls-worker");
-    cr_assert_str_eq(ca_of(&w, "demo-raia-tls-worker"), "cert of ca 1\ncert of ca 2\n");
-    cr_assert_str_eq(json_str(json_at(worker, "data[\"node.pem\"]")), "cert of worker 1\n");
-    world_step(&w);
-    cr_assert(list_empty(&w.p->actions));
-    cr_assert_eq(w.p->again, w.now + SECRET_SPREAD_NS);
-    w.now += SECRET_SPREAD_NS;
-    w.wall_ns += SECRET_SPREAD_NS;
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_APPLY, 0, &kube_secrets), 3);
-    worker = world_get(&w, SEEN_SECRETS, "demo-raia-tls-worker");
-    cr_assert_str_eq(ca_of(&w, "demo-raia-tls-worker"), "cert of ca 1\ncert of ca 2\n");
-    cr_assert_str_eq(json_str(json_at(worker, "data[\"node.pem\"]")), "cert of worker 2\n");
-    world_rest(&w);
-    cr_assert(list_empty(&w.p->actions));
-    cr_assert_eq(w.maker.alive, 0, "its key is not kept");
-    cr_assert_eq(w.maker.cas, 2);
-    world_done(&w);
-}
-
-/* A Secret of the token that is the user's own is not ours to see: it is asked for once, and again
- * before a head is made, but not after each failure. One that we have made comes back. */
-Test(raycluster, own_token)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_step(&w);
-    world_remove(&w, SEEN_SECRETS, "demo"); /* somebody else's is there instead */
-    w.r->found(w.r, &w.memory, &kube_secrets, "demo");
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0);
-    world_fail(&w, KUBE_FORBIDDEN, "Pod demo-a-worker-zzzzz", "exceeded quota");
-    world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0, "after a failure");
-    world_remove(&w, SEEN_PODS, world_name(world_pod(&w, "headgroup", 0)));
-    cr_assert_eq(world_try(&w, NULL), 0);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 0, "with no head, either");
-    w.failure.reason = KUBE_OK;
-    cr_assert_eq(world_try(&w, NULL), 0);
-    cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1, "before the next head");
-    world_done(&w);
-
-    world_init(&w, TWO);
-    world_rest(&w);
-    for (int i = 0; i < 2; i++) { /* the second one is deleted before it was seen */
-        world_remove(&w, SEEN_SECRETS, "demo");
-        world_step(&w);
-        cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1);
-    }
-    world_done(&w);
-}
-
-/* A service of our name that nobody owns is used, and not asked for again and again. */
-Test(raycluster, own_service)
-{
-    struct world w;
-    world_init(&w, TWO);
-    world_step(&w);
-    world_remove(&w, SEEN_SERVICES, "demo-head-svc");
-    w.r->found(w.r, &w.memory, &kube_services, "demo-head-svc");
-    for (int i = 0; i < 3; i++) {
-        world_step(&w);
-        cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_services), 0);
-    }
     world_done(&w);
 }
 
