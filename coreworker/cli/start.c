@@ -232,10 +232,10 @@ static int start_head(const struct options *o, char **ret_dir, struct raia_error
 }
 
 /* Whether a node of that name is alive. */
-static bool is_there(const struct state_cluster *c, const char *node)
+static bool is_there(const struct state_cluster *c, const char *node, struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *reply = NULL;
-    if (api_call(c, "GET", "/api/v0/nodes?limit=10000&detail=1", NULL, &reply, NULL) < 0)
+    if (api_call(c, "GET", "/api/v0/nodes?limit=10000&detail=1", NULL, &reply, e) < 0)
         return false;
     JSON_FOREACH(it, json_at(reply, "data.result.result"))
     {
@@ -256,8 +256,12 @@ static int wait_joined(const char *name, pid_t keeper, struct raia_error *e)
             return err_set(e, RAIA_ERR_CANCELED, "interrupted");
         if (waitpid(keeper, NULL, WNOHANG) == keeper)
             return err_set(e, RAIA_ERR_UNAVAILABLE, "the node cannot run");
-        if (state_open(name, &c, NULL) == 0 && is_there(&c, name))
+        struct raia_error refused = {0};
+        if (state_open(name, &c, NULL) == 0 && is_there(&c, name, &refused))
             return 0;
+        if (refused.code == RAIA_ERR_PERMISSION)
+            return err_set(e, RAIA_ERR_PERMISSION, "the head refuses the join file's token: %s",
+                           refused.text);
         poll(NULL, 0, LOOK_MS);
     }
     return err_set(e, RAIA_ERR_TIMEOUT, "the head does not know this node after %d s",
