@@ -183,8 +183,11 @@ void rc_status_conditions__(struct rc_pass *x);
 void rc_tell_pending__(struct rc_pass *x);
 /* status.reason: what the conditions have to complain of, in a word. */
 void rc_tell_reason__(struct rc_pass *x, struct json *status);
-/* The reason that a container gives for not being ready; why the pod has no node. NULL: none. */
-const char *rc_waiting__(const struct json *pod, const char **ret_message);
+#define RC_WORDS_SIZE 512
+/* The reason that a container gives for not being ready; why the pod has no node. NULL: none. Of a
+ * container that has ended, or is about to be started again, the message is the last line of what
+ * it said (in buf), not for how long the kubelet waits. */
+const char *rc_waiting__(const struct json *pod, char buf[RC_WORDS_SIZE], const char **ret_message);
 const char *rc_unplaced__(const struct json *pod, const char **ret_message);
 
 #endif

@@ -17,7 +17,21 @@ static bool is(const struct json *n, const char *text)
     return have && strcmp(have, text) == 0;
 }
 
-const char *rc_waiting__(const struct json *pod, const char **ret_message)
+/* The last line of a container's termination message. */
+static const char *last_words(const struct json *ended, char buf[RC_WORDS_SIZE])
+{
+    const char *text = json_str(json_get(ended, "message"));
+    size_t end = text ? strlen(text) : 0, begin;
+
+    while (end > 0 && (text[end - 1] == '\n' || text[end - 1] == ' '))
+        end--;
+    for (begin = end; begin > 0 && text[begin - 1] != '\n';)
+        begin--;
+    snprintf(buf, RC_WORDS_SIZE, "%.*s", (int)(end - begin), text ? text + begin : "");
+    return buf;
+}
+
+const char *rc_waiting__(const struct json *pod, char buf[RC_WORDS_SIZE], const char **ret_message)
 {
     static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
 
@@ -32,6 +46,11 @@ const char *rc_waiting__(const struct json *pod, const char **ret_message)
             if (!reason || !reason[0] || strcmp(reason, "PodInitializing") == 0)
                 continue;
             *ret_message = json_str(json_get(why, "message"));
+            if (json_get(state, "terminated"))
+                *ret_message = last_words(why, buf);
+            else if (strcmp(reason, "CrashLoopBackOff") == 0 &&
+                     last_words(json_at(c, "lastState.terminated"), buf)[0])
+                *ret_message = buf;
             return reason;
         }
     return NULL;
@@ -50,7 +69,8 @@ const char *rc_unplaced__(const struct json *pod, const char **ret_message)
 }
 
 /* Why it waits, if that is worth telling: not while all goes its way. */
-static const char *why_of(const struct rc_pod *pod, const char **ret_message)
+static const char *why_of(const struct rc_pod *pod, char buf[RC_WORDS_SIZE],
+                          const char **ret_message)
 {
     const char *reason;
 
@@ -58,7 +78,7 @@ static const char *why_of(const struct rc_pod *pod, const char **ret_message)
         return NULL;
     reason = rc_unplaced__(pod->seen->tree, ret_message);
     if (!reason)
-        reason = rc_waiting__(pod->seen->tree, ret_message);
+        reason = rc_waiting__(pod->seen->tree, buf, ret_message);
     return reason && strcmp(reason, "ContainerCreating") != 0 ? reason : NULL;
 }
 
@@ -75,10 +95,10 @@ static int cut(const char *text, size_t most)
 
 /* The first pod of the group that waits. */
 static const char *why_group(const struct rc_pass *x, const struct ray_group *g,
-                             const char **ret_message)
+                             char buf[RC_WORDS_SIZE], const char **ret_message)
 {
     for (size_t i = 0; i < x->n_pods; i++) {
-        const char *reason = x->pods[i].group == g ? why_of(&x->pods[i], ret_message) : NULL;
+        const char *reason = x->pods[i].group == g ? why_of(&x->pods[i], buf, ret_message) : NULL;
         if (reason)
             return reason;
     }
@@ -88,13 +108,13 @@ static const char *why_group(const struct rc_pass *x, const struct ray_group *g,
 void rc_tell_pending__(struct rc_pass *x)
 {
     const struct ray_cluster_spec *spec = x->c ? &x->c->spec : NULL;
-    char text[TEXT_MAX] = "";
+    char text[TEXT_MAX] = "", words[RC_WORDS_SIZE];
     const char *first = NULL;
     size_t len = 0;
 
     for (size_t i = 0; spec && i <= spec->n_workers; i++) {
         const struct ray_group *g = i == 0 ? &spec->head : &spec->workers[i - 1];
-        const char *message = NULL, *reason = why_group(x, g, &message);
+        const char *message = NULL, *reason = why_group(x, g, words, &message);
         if (!reason)
             continue;
         first = first ? first : reason;

@@ -61,6 +61,7 @@ static void head_condition(struct rc_pass *x, const struct rc_pod *head)
         json_get(json_get(head ? head->seen->tree : NULL, "status"), "conditions");
     const struct json *ready = inject_find(list, "type", "Ready");
     const char *message = NULL, *reason;
+    char words[RC_WORDS_SIZE];
 
     if (!head) {
         rc_set__(x, RAY_COND_HEAD_READY, false, RAY_REASON_HEAD_NOT_FOUND, "Head Pod not found");
@@ -74,7 +75,7 @@ static void head_condition(struct rc_pass *x, const struct rc_pod *head)
         rc_set__(x, RAY_COND_HEAD_READY, true, RAY_REASON_HEAD_READY, "");
         return;
     }
-    reason = rc_waiting__(head->seen->tree, &message);
+    reason = rc_waiting__(head->seen->tree, words, &message);
     if (!reason)
         reason = rc_unplaced__(head->seen->tree, &message);
     if (!reason) {

@@ -181,6 +181,40 @@ Test(raycluster, fates)
     }
 }
 
+/* The head's condition says why its container ended, by the last line of what it said, and not for
+ * how long the kubelet waits; without such words it says that. */
+Test(raycluster, last_words)
+{
+    static const struct {
+        const char *status, *message;
+    } cases[] = {
+        {"lastState: {terminated: {message: \"begun\\nno glibc here\\n\"}}, state: {waiting: "
+         "{reason: CrashLoopBackOff, message: back-off 10s}}",
+         "no glibc here"},
+        {"state: {waiting: {reason: CrashLoopBackOff, message: back-off 10s}}", "back-off 10s"},
+        {"lastState: {terminated: {message: old}}, state: {waiting: {reason: ErrImagePull, "
+         "message: no such image}}",
+         "no such image"},
+        {"state: {terminated: {reason: Error, message: \"\\n one\\n two \\n\"}}", " two"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        char status[400];
+        world_init(&w, TWO);
+        world_rest(&w);
+        snprintf(status, sizeof status,
+                 "{phase: Running, containerStatuses: [{name: r, restartCount: 1, %s}]}",
+                 cases[i].status);
+        world_status(world_pod(&w, "headgroup", 0), status);
+        world_step(&w);
+        const struct json *c =
+            conditions_get(json_at(w.cluster, "status.conditions"), RAY_COND_HEAD_READY);
+        cr_assert_str_eq(json_str(json_get(c, "message")), cases[i].message, "case %zu", i);
+        world_done(&w);
+    }
+}
+
 /* A group whose pods keep failing gets the first replacement at once, the next ones after 1, 2, 4 s
  * and so on, and a pod that the user adds meanwhile does not wait. */
 Test(raycluster, backoff)
