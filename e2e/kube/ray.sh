@@ -51,9 +51,9 @@ pod_template() {
 }
 # head CPUS TEMPLATE [PARAMETERS]
 head() { printf '%s' "headGroupSpec: {rayStartParams: {num-cpus: \"$1\"${3:+, $3}}, template: $2}"; }
-# workers GROUP REPLICAS TEMPLATE [GROUP-MEMBERS]: one of workerGroupSpecs
+# workers GROUP REPLICAS TEMPLATE [PARAMETERS]: one of workerGroupSpecs
 workers() {
-    printf '%s' "{groupName: $1, replicas: $2, minReplicas: 0, maxReplicas: 10, rayStartParams: {num-cpus: \"1\"}, template: $3${4:+, $4}}"
+    printf '%s' "{groupName: $1, replicas: $2, minReplicas: 0, maxReplicas: 10, rayStartParams: {num-cpus: \"1\"${4:+, $4}}, template: $3}"
 }
 # submitter: a submitter's pod for the machine of a test
 submitter() { printf '%s' "submitterPodTemplate: {spec: {restartPolicy: Never, containers: [{name: submit, image: \"$1\", resources: {requests: {cpu: 20m, memory: 32Mi}}}]}}"; }
