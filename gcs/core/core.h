@@ -23,7 +23,8 @@
 
 struct gcs_core;
 
-#define GCS_TICK_MS 100
+#define GCS_TICK_MS  100
+#define GCS_PACKAGES "packages" /* namespace of the pairs URI = SHA-256 of its package */
 
 /* Limits and times. Zero members mean the default. */
 struct gcs_config {
@@ -102,6 +103,12 @@ void gcs_core_each_submission(struct gcs_core *core, gcs_submission_fn fn, void 
 const Raia__Storage__Submission *gcs_core_find_submission(struct gcs_core *core, const char *id);
 /* Grows with every change of any submission: what was read before may be told again. */
 uint64_t gcs_core_submission_changes(const struct gcs_core *core);
+/* The SHA-256, in hex, of the package that was uploaded under this URI; it has an end mark. False:
+ * none was. */
+bool gcs_core_package_of(struct gcs_core *core, const char *uri, char ret_sha256[65]);
+/* Whether a job or submission that has not ended, or the job of an actor that is not dead, has that
+ * package as its code or working_dir. */
+bool gcs_core_uses_package(struct gcs_core *core, const char *sha256);
 /* By hex id. */
 const Raia__Gcs__Job *gcs_core_find_job(struct gcs_core *core, const char *id);
 /* The newest driver of a submission. */

@@ -197,3 +197,56 @@ void gcs_core_get_stats(const struct gcs_core *core, struct gcs_stats *ret)
     };
     memcpy(ret->actors, core->actors.counts, sizeof ret->actors);
 }
+
+/* ---- packages */
+
+bool gcs_core_package_of(struct gcs_core *core, const char *uri, char ret_sha256[65])
+{
+    ProtobufCBinaryData key = {strlen(uri), (uint8_t *)(uintptr_t)uri}, value;
+
+    if (!kv_table_get(&core->kv, GCS_PACKAGES, key, &value) || value.len != 64)
+        return false;
+    memcpy(ret_sha256, value.data, 64);
+    ret_sha256[64] = 0;
+    return true;
+}
+
+static bool env_uses(struct gcs_core *core, const Raia__RuntimeEnv *env, const char *sha256)
+{
+    char of[65];
+
+    return env && env->working_dir && *env->working_dir &&
+           gcs_core_package_of(core, env->working_dir, of) && strcmp(of, sha256) == 0;
+}
+
+static bool job_uses(struct gcs_core *core, const Raia__Gcs__Job *job, const char *sha256)
+{
+    return (job->code && job->code->sha256 && strcmp(job->code->sha256, sha256) == 0) ||
+           env_uses(core, job->runtime_env, sha256);
+}
+
+bool gcs_core_uses_package(struct gcs_core *core, const char *sha256)
+{
+    struct actor_entry *a, *next;
+    struct job_entry *j;
+    struct submission *s;
+
+    LIST_FOREACH (j, &core->jobs.alive, link)
+        if (job_uses(core, j->row->job, sha256))
+            return true;
+    LIST_FOREACH (s, &core->submissions.live, link)
+        if (env_uses(core, s->row->runtime_env, sha256))
+            return true;
+    HASH_FOREACH (core->actors.table, a, next) {
+        const ProtobufCBinaryData id = a->row->spec->job_id;
+        struct job_id job;
+
+        if (a->row->state == RAIA__GCS__ACTOR_STATE__ACTOR_DEAD || id.len != sizeof job.bytes)
+            continue;
+        memcpy(job.bytes, id.data, id.len);
+        j = job_table_find(&core->jobs, &job);
+        if (j && job_uses(core, j->row->job, sha256))
+            return true;
+    }
+    return false;
+}

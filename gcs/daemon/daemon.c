@@ -231,6 +231,13 @@ static int open_packages(struct daemon *d, struct raia_error *e)
                          d->settings->packages_bytes, e);
 }
 
+static bool package_used(void *arg, const char *sha256)
+{
+    struct daemon *d = arg;
+
+    return gcs_core_uses_package(d->core, sha256);
+}
+
 static int start_service(struct daemon *d, struct raia_error *e)
 {
     struct service_options o = {
@@ -370,6 +377,9 @@ static int start(struct daemon *d, struct raia_error *e)
         r = start_service(d, e);
     if (r == 0)
         r = start_core(d, e);
+    if (r == 0)
+        packages_guard(&d->packages, package_used, d,
+                       d->settings->packages_fresh / CLOCK_NS_PER_MS);
     if (r == 0)
         r = service_start(d->service, d->core, &d->port, e);
     if (r == 0)

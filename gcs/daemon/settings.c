@@ -50,7 +50,10 @@ static const struct setting list[] = {
     SETTING_SIZE(S, package_bytes, "package-bytes", "2GiB", "1MiB", NULL,
                  "Bytes of one package (code or working_dir)."),
     SETTING_SIZE(S, packages_bytes, "packages-bytes", "20GiB", "1MiB", NULL,
-                 "Bytes of all packages together."),
+                 "Bytes of all packages together; over it those that no job uses go, least recently "
+                 "used first."),
+    SETTING_DURATION(S, packages_fresh, "packages-fresh", "600s", "0ms", "1000h",
+                     "A package used so lately stays: its job may be about to come."),
     SETTING_STRING(S, fault, "fault", "", "Fault points to arm, for tests: NAME=ACTION;..."),
 };
 /* clang-format on */

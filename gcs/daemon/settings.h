@@ -30,6 +30,7 @@ struct gcs_settings {
     uint64_t kv_bytes;             /* of all pairs */
     uint64_t package_bytes;        /* of one package */
     uint64_t packages_bytes;       /* of all packages */
+    int64_t packages_fresh;        /* ns; used so lately: kept */
     char *fault;                   /* fault_configure's text */
 };
 

@@ -12,8 +12,7 @@
 #include "rest/rest_impl.h"
 #include "service/service.h"
 
-#define NAMESPACE "packages"
-#define URI_MAX   1024
+#define URI_MAX 1024
 
 struct upload {
     struct rest *rest;        /* whose; NULL: it is gone */
@@ -87,13 +86,20 @@ static void answer_found(struct http_exchange *x, const void *data, size_t size)
 void rest_package_get(struct http_exchange *x, void *arg)
 {
     Raia__Gcs__KvGetRequest m = RAIA__GCS__KV_GET_REQUEST__INIT;
-    char uri[URI_MAX];
+    struct rest *rest = arg;
+    char uri[URI_MAX], sha256[65];
 
     if (uri_of(x, uri) < 0) {
         http_answer_text(x, 400, "bad name of a package");
         return;
     }
-    m.ns = (char *)(uintptr_t)NAMESPACE;
+    /* Evicted: to be uploaded once more. One that is there counts as used from now on. */
+    if (gcs_core_package_of(rest->options.core, uri, sha256) &&
+        !packages_touch(rest->options.packages, sha256)) {
+        http_answer_text(x, 404, "there is no such package");
+        return;
+    }
+    m.ns = (char *)(uintptr_t)GCS_PACKAGES;
     m.key = (ProtobufCBinaryData){strlen(uri), (uint8_t *)uri};
     call(arg, "KvGet", &m.base, x, answer_found);
 }
@@ -160,7 +166,7 @@ static void work_done(struct loop_work *w, int r)
                 (void)err_set(&u->error, -r, "upload: canceled");
             rest_answer_failure(u->x, &u->error);
         } else {
-            m.ns = (char *)(uintptr_t)NAMESPACE;
+            m.ns = (char *)(uintptr_t)GCS_PACKAGES;
             m.key = (ProtobufCBinaryData){strlen(u->uri), (uint8_t *)u->uri};
             m.value = (ProtobufCBinaryData){strlen(u->w->sha256), (uint8_t *)u->w->sha256};
             m.overwrite = true;

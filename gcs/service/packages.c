@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -45,6 +47,7 @@ int packages_open(struct packages *p, const char *path, uint64_t max_one, uint64
     if (r < 0)
         return r;
     *p = (struct packages){.max_one = max_one, .max_all = max_all};
+    pthread_mutex_init(&p->lock, NULL);
     p->dir = mem_strdup(path);
     if (!p->dir)
         return err_set(e, RAIA_ERR_NOMEM, "packages");
@@ -61,7 +64,106 @@ int packages_open(struct packages *p, const char *path, uint64_t max_one, uint64
 
 void packages_close(struct packages *p)
 {
+    if (p->dir)
+        pthread_mutex_destroy(&p->lock);
     mem_free(STEAL(p->dir));
+}
+
+void packages_guard(struct packages *p, bool (*in_use)(void *arg, const char *sha256), void *arg,
+                    int64_t fresh_ms)
+{
+    p->in_use = in_use;
+    p->arg = arg;
+    p->fresh_ms = fresh_ms;
+}
+
+bool packages_touch(struct packages *p, const char *sha256)
+{
+    uint64_t size;
+    mode_t mode;
+    int fd = packages_read(p, sha256, &size, &mode);
+
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+/* ---- eviction */
+
+struct candidate {
+    char sha256[CRYPTO_SHA256_HEX_SIZE];
+    uint64_t size;
+    int64_t used_ms; /* unix time */
+};
+
+static int64_t used_ms(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
+}
+
+static int older_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+
+    return x->used_ms < y->used_ms ? -1 : x->used_ms > y->used_ms;
+}
+
+/* All whole packages, oldest first, in *ret_list (mem_free). Adds up everything anew: a package that
+ * was put twice had been counted twice. */
+static size_t list_candidates(struct packages *p, DIR *dir, struct candidate **ret_list)
+{
+    struct candidate *list = NULL, *more;
+    struct dirent *entry;
+    size_t n = 0, room = 0;
+    struct stat st;
+
+    p->bytes = 0;
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.' && strncmp(entry->d_name, TEMPORARY, strlen(TEMPORARY)) != 0)
+            continue;
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        p->bytes += (uint64_t)st.st_size;
+        if (!package_name_ok(entry->d_name))
+            continue;
+        if (n == room) {
+            room = room ? 2 * room : 64;
+            more = mem_realloc(list, room * sizeof *list);
+            if (!more)
+                break;
+            list = more;
+        }
+        list[n].size = (uint64_t)st.st_size;
+        list[n].used_ms = used_ms(&st);
+        memcpy(list[n++].sha256, entry->d_name, CRYPTO_SHA256_HEX_SIZE);
+    }
+    if (n)
+        qsort(list, n, sizeof *list, older_first);
+    *ret_list = list;
+    return n;
+}
+
+/* Makes room for `need` bytes more, as far as that is possible. */
+static void evict(struct packages *p, uint64_t need)
+{
+    _cleanup_(mem_freep) struct candidate *list = NULL;
+    int64_t before = clock_unix_ms() - p->fresh_ms;
+    DIR *dir = p->in_use ? opendir(p->dir) : NULL;
+    struct stat st;
+
+    if (!dir)
+        return;
+    /* The lock keeps a package that is put there just now from being taken for the old one. */
+    pthread_mutex_lock(&p->lock);
+    size_t n = list_candidates(p, dir, &list);
+    for (size_t i = 0; i < n && p->bytes + need > p->max_all && list[i].used_ms <= before; i++)
+        if (!p->in_use(p->arg, list[i].sha256) &&
+            fstatat(dirfd(dir), list[i].sha256, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            used_ms(&st) == list[i].used_ms && unlinkat(dirfd(dir), list[i].sha256, 0) == 0)
+            p->bytes -= list[i].size;
+    pthread_mutex_unlock(&p->lock);
+    closedir(dir);
 }
 
 int packages_read(struct packages *p, const char *sha256, uint64_t *ret_size, mode_t *ret_mode)
@@ -82,6 +184,7 @@ int packages_read(struct packages *p, const char *sha256, uint64_t *ret_size, mo
         close(fd);
         return -RAIA_ERR_IO;
     }
+    (void)futimens(fd, NULL); /* it is used now */
     *ret_size = (uint64_t)st.st_size;
     *ret_mode = st.st_mode & 0777;
     return fd;
@@ -135,10 +238,12 @@ int package_writer_add(struct package_writer *w, const void *data, size_t len, s
         return err_set(e, RAIA_ERR_LIMIT, "put package: more bytes than %s",
                        w->size >= 0 ? "were announced" : "are allowed (settings)");
     if (w->packages->bytes + len > w->packages->max_all)
+        evict(w->packages, len);
+    if (w->packages->bytes + len > w->packages->max_all)
         return err_set(e, RAIA_ERR_LIMIT,
-                       "put package: all packages together would exceed %llu bytes; raise the "
-                       "setting, or remove some from '%s'",
-                       (unsigned long long)w->packages->max_all, w->packages->dir);
+                       "put package: all packages together would exceed %llu bytes, and those that "
+                       "no job uses were used lately, or are too small: raise --packages-bytes",
+                       (unsigned long long)w->packages->max_all);
     r = io_write_full(w->fd, data, len);
     if (r < 0)
         return err_set(e, -r, "put package: write to '%s': %s", w->packages->dir, raia_strerror(r));
@@ -181,7 +286,12 @@ int package_writer_finish(struct package_writer *w, struct raia_error *e)
     path = mem_printf("%s/%s", w->packages->dir, sha256);
     if (!path)
         return err_set(e, RAIA_ERR_NOMEM, "put package");
-    if (fchmod(w->fd, w->mode | 0400) < 0 || fsync(w->fd) < 0 || rename(w->path, path) < 0)
+    if (fchmod(w->fd, w->mode | 0400) < 0 || fsync(w->fd) < 0)
+        return err_errno(e, errno, "put package: store '%s'", path);
+    pthread_mutex_lock(&w->packages->lock);
+    int r = rename(w->path, path);
+    pthread_mutex_unlock(&w->packages->lock);
+    if (r < 0)
         return err_errno(e, errno, "put package: store '%s'", path);
     w->finished = true;
     if (sync_folder(w->packages->dir) < 0)

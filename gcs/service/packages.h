@@ -9,6 +9,11 @@
  * A package appears under its name (its SHA-256 in hex) only when it is whole, is what its name
  * says, and is on the disk. Leftovers of a crash are removed by packages_open.
  *
+ * When all together would pass the limit, those go that were used (written, read, asked for) least
+ * recently, but none that a job uses (packages_guard) and none used within fresh_ms: it may have been
+ * uploaded for a job that is about to be submitted. A file's time of modification is when it was
+ * used last, so that a restart forgets nothing.
+ *
  * Ownership: the writer owns its temporary file. Threads: the owner's, but for
  * package_writer_finish. Failure: -LIMIT (too large, or all together are), -INVALID (it is not what
  * was announced), -DISK_FULL, -IO.
@@ -16,6 +21,7 @@
 #ifndef SERVICE_PACKAGES_H
 #define SERVICE_PACKAGES_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,11 +31,15 @@
 #include "raia/error.h"
 
 struct packages {
-    char *dir;        /* owned */
-    uint64_t max_one; /* bytes of one package */
-    uint64_t max_all; /* bytes of all */
-    uint64_t bytes;   /* of all, those being written included */
-    uint64_t counter; /* names of temporary files */
+    char *dir;                                     /* owned */
+    uint64_t max_one;                              /* bytes of one package */
+    uint64_t max_all;                              /* bytes of all */
+    uint64_t bytes;                                /* of all, those being written included */
+    uint64_t counter;                              /* names of temporary files */
+    int64_t fresh_ms;                              /* used so lately: kept */
+    bool (*in_use)(void *arg, const char *sha256); /* NULL: all are */
+    void *arg;                                     /* of in_use */
+    pthread_mutex_t lock;                          /* a file is put there, or removed */
 };
 
 struct package_writer {
@@ -47,7 +57,12 @@ struct package_writer {
 
 int packages_open(struct packages *p, const char *dir, uint64_t max_one, uint64_t max_all,
                   struct raia_error *e);
-void packages_close(struct packages *p);
+void packages_close(struct packages *p); /* accepts a zeroed one */
+/* Who says what may go; before, nothing does. */
+void packages_guard(struct packages *p, bool (*in_use)(void *arg, const char *sha256), void *arg,
+                    int64_t fresh_ms);
+/* It is used now. False: it is not there. */
+bool packages_touch(struct packages *p, const char *sha256);
 /* 64 lower-case hex digits? */
 bool package_name_ok(const char *sha256);
 /* Opens one to be read: a descriptor, or -NOT_FOUND. */

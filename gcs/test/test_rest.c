@@ -513,6 +513,61 @@ Test(rest, packages)
     cr_assert_eq(ask("GET", "/api/packages/gcs/_ray_pkg_2.zip", NULL, NULL), 404);
 }
 
+/* When there is no more room, what was used least recently goes, but nothing that a job uses; what went
+ * is not found, and can be uploaded again. */
+Test(rest, packages_evicted)
+{
+    const char *const small[] = {token_flag, "--packages-bytes=1MiB", "--packages-fresh=0ms", NULL};
+    static char body[3][400001];
+    static const char *const path[] = {"/api/packages/gcs/a.zip", "/api/packages/gcs/b.zip",
+                                       "/api/packages/gcs/c.zip"};
+
+    for (int i = 0; i < 3; i++)
+        memset(body[i], 'a' + i, sizeof body[i] - 1);
+    gcs_client_close(&c);
+    gcs_process_kill(&p);
+    gcs_process_start(&p, small);
+    gcs_client_open(&c, p.port);
+    cr_assert_eq(ask("PUT", path[0], body[0], NULL), 200);
+    cr_assert_eq(ask("PUT", path[1], body[1], NULL), 200);
+    /* Waits for a head, and keeps what it is to run in. */
+    cr_assert_eq(ask("POST", "/api/jobs/",
+                     "{\"entrypoint\":\"true\",\"submission_id\":\"user\","
+                     "\"runtime_env\":{\"working_dir\":\"gcs://a.zip\"}}",
+                     NULL),
+                 200);
+    cr_assert_eq(ask("PUT", path[2], body[2], NULL), 200);
+    cr_assert_eq(ask("GET", path[0], NULL, NULL), 200);
+    cr_assert_eq(ask("GET", path[1], NULL, NULL), 404);
+    cr_assert_eq(ask("GET", path[2], NULL, NULL), 200);
+    cr_assert_eq(ask("PUT", path[1], body[1], NULL), 200);
+    cr_assert_eq(ask("GET", path[2], NULL, NULL), 404);
+    cr_assert_eq(ask("GET", path[0], NULL, NULL), 200);
+    /* A new use makes b the younger one; then nobody keeps a. */
+    cr_assert_eq(ask("POST", "/api/jobs/user/stop", "", NULL), 200);
+    cr_assert_eq(ask("GET", path[1], NULL, NULL), 200);
+    cr_assert_eq(ask("PUT", path[2], body[2], NULL), 200);
+    cr_assert_eq(ask("GET", path[0], NULL, NULL), 404);
+    cr_assert_eq(ask("GET", path[1], NULL, NULL), 200);
+}
+
+/* What was used lately stays: the upload is refused, with the setting that helps. */
+Test(rest, packages_fresh)
+{
+    const char *const small[] = {token_flag, "--packages-bytes=1MiB", NULL};
+    static char body[600001];
+
+    gcs_client_close(&c);
+    gcs_process_kill(&p);
+    gcs_process_start(&p, small);
+    gcs_client_open(&c, p.port);
+    memset(body, 'a', sizeof body - 1);
+    cr_assert_eq(ask("PUT", "/api/packages/gcs/a.zip", body, NULL), 200);
+    memset(body, 'b', sizeof body - 1);
+    cr_assert_neq(ask("PUT", "/api/packages/gcs/b.zip", body, NULL), 200);
+    cr_assert_eq(ask("GET", "/api/packages/gcs/a.zip", NULL, NULL), 200);
+}
+
 /* The state API gives Ray's envelope and columns, with limit and filter. */
 Test(rest, state)
 {
