@@ -10,6 +10,8 @@
 #include "core/secret.h"
 #include "core/start.h"
 
+#define WORKER_PATIENCE 86400 /* probes of a second each, until there is a head */
+
 static int nomem(struct raia_error *e)
 {
     return err_set(e, RAIA_ERR_NOMEM, "a pod");
@@ -82,14 +84,14 @@ static int add_storage(struct pod_work *w, struct raia_error *e)
 static int add_shared_memory(struct pod_work *w, struct raia_error *e)
 {
     const struct json *resources = json_get(w->container, "resources");
-    const struct json *size = json_get(json_get(resources, "requests"), "memory");
+    const struct json *size = json_get(json_get(resources, "limits"), "memory");
 
     if (ray_group_param(w->group, "plasma-directory") ||
         inject_find(json_get(w->container, "volumeMounts"), "mountPath", "/dev/shm") ||
         inject_find(json_get(w->spec, "volumes"), "name", "shared-mem"))
         return 0;
     if (!size)
-        size = json_get(json_get(resources, "limits"), "memory");
+        size = json_get(json_get(resources, "requests"), "memory");
     _cleanup_(json_freep) struct json *source = json_new_object();
     struct json *dir = inject_object(source, "emptyDir");
     if (!dir || json_set_str(dir, "medium", "Memory") < 0 ||
@@ -120,14 +122,15 @@ static int add_metrics_port(struct pod_work *w)
     return r == 0 ? json_append(ports, STEAL(port)) : r;
 }
 
-static int add_probe(struct pod_work *w, const char *name, int64_t period_s, int64_t failures)
+static int add_probe(struct pod_work *w, const char *name, const char *path, int64_t period_s,
+                     int64_t failures)
 {
     bool head = w->group->is_head;
     int64_t port = head ? start_port(w->group, "dashboard-port", START_DASHBOARD_PORT)
                         : start_port(w->group, "metrics-export-port", START_METRICS_PORT);
     _cleanup_(json_freep) struct json *probe = json_new_object();
     struct json *get = inject_object(probe, "httpGet");
-    int r = json_set_str(get, "path", "/healthz");
+    int r = json_set_str(get, "path", path);
 
     if (r == 0)
         r = json_set_int(get, "port", port);
@@ -140,7 +143,8 @@ static int add_probe(struct pod_work *w, const char *name, int64_t period_s, int
     return r == 0 ? json_set(w->container, name, STEAL(probe)) : r;
 }
 
-/* KubeRay's periods and patience; what it waits at the start, the startup probe finds out. */
+/* KubeRay's periods and patience; what it waits at the start, the startup probe finds out. A worker
+ * that waits for its head, at the start or later, is alive. */
 static int add_probes(struct pod_work *w)
 {
     bool liveness = json_get(w->container, "livenessProbe") != NULL;
@@ -148,11 +152,11 @@ static int add_probes(struct pod_work *w)
     int r = 0;
 
     if (!liveness && !readiness && !json_get(w->container, "startupProbe"))
-        r = add_probe(w, "startupProbe", 1, 600);
+        r = add_probe(w, "startupProbe", "/healthz", 1, w->group->is_head ? 600 : WORKER_PATIENCE);
     if (r == 0 && !liveness)
-        r = add_probe(w, "livenessProbe", 5, 120);
+        r = add_probe(w, "livenessProbe", w->group->is_head ? "/healthz" : "/livez", 5, 120);
     if (r == 0 && !readiness)
-        r = add_probe(w, "readinessProbe", 5, 10);
+        r = add_probe(w, "readinessProbe", "/healthz", 5, 10);
     return r;
 }
 
@@ -178,8 +182,8 @@ static int fill(struct pod_work *w, struct raia_error *e)
         r = add_shared_memory(w, e);
     if (r < 0)
         return r;
-    if ((w->group->is_head && add_metrics_port(w) < 0) || pod_set_env__(w) < 0 ||
-        pod_set_command__(w) < 0 || (s->config->probes && add_probes(w) < 0))
+    if (add_metrics_port(w) < 0 || pod_set_env__(w) < 0 || pod_set_command__(w) < 0 ||
+        (s->config->probes && add_probes(w) < 0))
         return nomem(e);
     if (!json_get(w->container, "terminationMessagePolicy") &&
         json_set_str(w->container, "terminationMessagePolicy", "FallbackToLogsOnError") < 0)

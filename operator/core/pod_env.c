@@ -45,7 +45,7 @@ static int set_auth(struct pod_work *w)
                   : r;
 }
 
-/* Init containers of workers know the head, as KubeRay's do. */
+/* Init containers know the head, as KubeRay's do. */
 static int help_init_containers(struct pod_work *w)
 {
     const struct variable all[] = {{"FQ_RAY_IP", w->host, NULL, INJECT_DEFAULT},
@@ -93,5 +93,5 @@ int pod_set_env__(struct pod_work *w)
 
     if (r == 0)
         r = set_auth(w);
-    return r == 0 && !head ? help_init_containers(w) : r;
+    return r == 0 ? help_init_containers(w) : r;
 }

@@ -94,7 +94,7 @@ int pod_set_owner(struct json *metadata, const struct ray_cluster *c)
 
 /* -- labels and annotations -------------------------------------------------------------------- */
 
-/* Ours that the user may not change, then the user's, then ours that the user may. */
+/* Ours that the user may not change, then the group's, the template's, and ours that the user may. */
 static int set_labels(struct json *labels, const struct pod_site *s, const struct ray_group *g,
                       const struct pod_place *at)
 {
@@ -118,6 +118,9 @@ static int set_labels(struct json *labels, const struct pod_site *s, const struc
     };
     int r = 0;
 
+    JSON_FOREACH(label, g->labels)
+    if (r == 0 && json_str(label))
+        r = json_set_str(labels, json_key(label), json_str(label));
     snprintf(identifier, sizeof identifier, "%.56s-%s", c->name, g->is_head ? "head" : "worker");
     snprintf(replica, sizeof replica, "%lld", (long long)at->replica);
     snprintf(host, sizeof host, "%lld", (long long)at->host);

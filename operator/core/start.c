@@ -98,7 +98,7 @@ static int from_resources(struct json *params, const struct ray_group *g)
         if (quantity_read(item, &milli) < 0)
             continue; /* the check has told it */
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            if (strcmp(json_key(item), known[i].name) == 0)
+            if (strcasecmp(json_key(item), known[i].name) == 0)
                 param = known[i].param;
         if (r == 0)
             r = param ? set_number(params, param, whole(milli))

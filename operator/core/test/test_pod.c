@@ -188,7 +188,8 @@ Test(pod, worker)
        "\"--metrics-export-port=8080\",\"--num-cpus=2\",\"--num-gpus=1\"]");
     at(pod, "spec.containers[0].readinessProbe.httpGet", "{\"path\":\"/healthz\",\"port\":8080}");
     at(pod, "spec.containers[0].readinessProbe.timeoutSeconds", "2");
-    at(pod, "spec.containers[0].ports", "-");
+    at(pod, "spec.containers[0].livenessProbe.httpGet", "{\"path\":\"/livez\",\"port\":8080}");
+    at(pod, "spec.containers[0].ports", "[{\"name\":\"metrics\",\"containerPort\":8080}]");
     env(pod, "FQ_RAY_IP", "\"demo-head-svc.team.svc.cluster.local\"");
     env(pod, "RAY_IP", "\"demo-head-svc\"");
     env(pod, "RAY_ADDRESS", "\"demo-head-svc.team.svc.cluster.local:6379\"");
@@ -337,11 +338,11 @@ Test(pod, parameters)
     }
 }
 
-/* Resources and labels of a group become parameters. */
+/* Resources and labels of a group become parameters, and its labels the pod's. */
 Test(pod, group_resources)
 {
     struct world w = {0};
-    world_init(&w, "spec:\n  headGroupSpec:\n    resources: {CPU: '3', memory: 2Gi, gold: '5'}\n"
+    world_init(&w, "spec:\n  headGroupSpec:\n    resources: {cpu: '3', memory: 2Gi, gold: '5'}\n"
                    "    labels: {zone: a, tier: b}\n"
                    "    template: {spec: {containers: [{name: h, image: i}]}}\n");
     _cleanup_(json_freep) struct json *pod = build(&w, &w.c->spec.head);
@@ -350,6 +351,7 @@ Test(pod, group_resources)
        "[\"--head\",\"--dashboard-agent-listen-port=52365\",\"--dashboard-host=0.0.0.0\","
        "\"--labels=tier=b,zone=a\",\"--memory=2147483648\",\"--metrics-export-port=8080\","
        "\"--num-cpus=3\",\"--resources={\\\"gold\\\":5}\"]");
+    at(pod, "metadata.labels.zone", "\"a\"");
     world_done(&w);
 }
 
