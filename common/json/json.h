@@ -41,8 +41,13 @@ struct json_limits {
     size_t max_bytes;   /* of text; default 16 MiB */
     size_t max_nodes;   /* values in the tree; default 1,000,000 */
     unsigned max_depth; /* nested arrays and objects; default and most 64 */
+    /* What is JSON and no more than this library does not hold is replaced, and the rest is read:
+     * what is nested too deeply by JSON_TOO_DEEP, \u0000 and halves of surrogate pairs by U+FFFD; of
+     * a key that is there twice the first counts. For what others have stored, and must not stop all that comes with it. */
+    bool repair;
 };
 #define JSON_DEPTH_MAX 64
+#define JSON_TOO_DEEP  "(nested too deeply)"
 
 /* -- reading ------------------------------------------------------------------------------- */
 

@@ -24,6 +24,7 @@ struct reader {
     size_t nodes_left;      /* values that may still come */
     unsigned depth;         /* open arrays and objects */
     unsigned max_depth;     /* most of them */
+    bool repair;            /* json_limits.repair */
     struct raia_error *err; /* may be NULL */
 };
 
@@ -122,6 +123,8 @@ static int escape(struct reader *r, char *out, size_t *len)
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
         r->at += 6;
     }
+    if (r->repair && (c == 0 || (c >= 0xd800 && c < 0xe000)))
+        c = 0xfffd;
     if (c >= 0xd800 && c < 0xe000)
         return fail_at(r, start, RAIA_ERR_PROTOCOL, "half a surrogate pair in a string");
     if (c == 0)
@@ -236,7 +239,7 @@ static int read_children(struct reader *r, struct json *parent, char close)
     const struct json *twice = close == '}' ? json_duplicate(parent, &nomem) : NULL;
     if (nomem)
         return no_memory(r);
-    if (!twice)
+    if (!twice || r->repair)
         return 0;
     char what[160];
     snprintf(what, sizeof what, "the object that begins here has the key \"%.64s\" twice",
@@ -276,6 +279,27 @@ static int read_word(struct reader *r, struct json **ret_node)
     return *ret_node ? 0 : no_memory(r);
 }
 
+/* Moves on behind the array or object at r->at, whatever it has. */
+static int skip_value(struct reader *r)
+{
+    const char *open = r->at;
+    size_t depth = 0;
+
+    for (; r->at < r->end; r->at++) {
+        if (*r->at == '"') {
+            for (r->at++; r->at < r->end && *r->at != '"'; r->at++)
+                r->at += *r->at == '\\';
+        } else if (*r->at == '{' || *r->at == '[') {
+            depth++;
+        } else if ((*r->at == '}' || *r->at == ']') && --depth == 0) {
+            r->at++;
+            return 0;
+        }
+    }
+    r->at = r->end;
+    return fail_at(r, open, RAIA_ERR_PROTOCOL, "unexpected end of text");
+}
+
 static int read_value(struct reader *r, struct json **ret_node)
 {
     skip_space(r);
@@ -285,6 +309,12 @@ static int read_value(struct reader *r, struct json **ret_node)
         return fail_at(r, r->at, RAIA_ERR_LIMIT, "too many values");
     char c = *r->at;
     int e;
+    if ((c == '{' || c == '[') && r->repair && r->depth == r->max_depth) {
+        e = skip_value(r);
+        if (e == 0)
+            *ret_node = json_new_str(JSON_TOO_DEEP);
+        return e < 0 || *ret_node ? e : no_memory(r);
+    }
     if (c == '{' || c == '[') {
         _cleanup_(json_freep) struct json *n = c == '{' ? json_new_object() : json_new_array();
         if (!n)
@@ -324,6 +354,7 @@ int json_parse(const char *text, size_t len, const struct json_limits *l, struct
         .nodes_left = l && l->max_nodes ? l->max_nodes : 1000000,
         .max_depth =
             l && l->max_depth && l->max_depth < JSON_DEPTH_MAX ? l->max_depth : JSON_DEPTH_MAX,
+        .repair = l && l->repair,
         .err = e,
     };
     _cleanup_(json_freep) struct json *root = NULL;

@@ -153,8 +153,8 @@ int inject_mount(struct json *container, const char *volume, const char *path, b
         return name && strcmp(name, volume) == 0
                    ? 0
                    : err_set(e, RAIA_ERR_INVALID,
-                             "spec.containers: the template mounts '%s' at %s, where the operator "
-                             "mounts '%s'",
+                             "spec.containers[0].volumeMounts: the template mounts '%s' at %s, "
+                             "where the operator mounts '%s'",
                              name ? name : "", path, volume);
     }
     _cleanup_(json_freep) struct json *mount = json_new_object();

@@ -320,13 +320,34 @@ static void tell(struct rayjob_pass *x)
     }
 }
 
+/* Paths of the cluster, "spec.x: why; spec.y: why", as paths of this object. */
+static void own_paths(const char *text, char *out, size_t size)
+{
+    static const char in[] = "spec.", own[] = "spec.rayClusterSpec.", between[] = "; ";
+    bool begins = true;
+    size_t n = 0;
+
+    while (*text && n + sizeof own < size) {
+        if (begins && strncmp(text, in, sizeof in - 1) == 0) {
+            memcpy(out + n, own, sizeof own - 1);
+            n += sizeof own - 1;
+            text += sizeof in - 1;
+            begins = false;
+            continue;
+        }
+        out[n++] = *text++;
+        begins = n >= 2 && memcmp(out + n - 2, between, 2) == 0;
+    }
+    out[n] = 0;
+}
+
 /* The cluster's own refusal is told here too: that is where its spec is. */
 static void accepted(struct rayjob_pass *x)
 {
     const struct json *list = x->view ? json_get(x->view->status, "conditions") : NULL;
     const struct json *c = conditions_get(list, RAIA_COND_ACCEPTED);
     const char *status = json_str(json_get(c, "status")), *text = json_str(json_get(c, "message"));
-    char message[API_REPORT_MAX + 96];
+    char message[API_REPORT_MAX * 2];
 
     if (x->state == RAYJOB_INVALID)
         return;
@@ -334,7 +355,11 @@ static void accepted(struct rayjob_pass *x)
         set_condition(x, RAIA_COND_ACCEPTED, CONDITION_TRUE, RAIA_REASON_ACCEPTED, "");
         return;
     }
-    (void)snprintf(message, sizeof message, "RayCluster %s: %s", x->view->name, text ? text : "");
+    if (x->job->selected)
+        (void)snprintf(message, sizeof message, "RayCluster %s: %s", x->view->name,
+                       text ? text : "");
+    else
+        own_paths(text ? text : "", message, sizeof message);
     set_condition(x, RAIA_COND_ACCEPTED, CONDITION_FALSE,
                   conditions_reason(list, RAIA_COND_ACCEPTED), message);
 }

@@ -83,7 +83,8 @@ const struct kube_object *kube_store_next(const struct kube_object *o)
 
 int kube_object_tree(const struct kube_object *o, struct json **ret_tree, struct raia_error *e)
 {
-    int r = json_parse(o->text, o->text_len, NULL, ret_tree, e);
+    struct json_limits limits = {.repair = true};
+    int r = json_parse(o->text, o->text_len, &limits, ret_tree, e);
     return r < 0 ? err_wrap(e, "object '%s'", o->key) : 0;
 }
 

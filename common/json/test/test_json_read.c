@@ -155,3 +155,35 @@ Test(json_read, files)
     cr_assert_eq(json_load(path, NULL, &root, &e), -RAIA_ERR_NOT_FOUND, "%s", e.text);
     cr_assert_eq(json_load("/tmp", NULL, &root, &e), -RAIA_ERR_INVALID, "%s", e.text);
 }
+
+/* What cannot be held is replaced when that is asked for, in its place, and the rest is as it was. */
+Test(json_read, repaired)
+{
+    struct json_limits limits = {.max_depth = 3, .repair = true};
+    static const struct {
+        const char *text, *read;
+    } all[] = {
+        {"{\"a\":{\"b\":{\"c\":{\"d\":[\"}\\\"]\"]}}},\"e\":1}",
+         "{\"a\":{\"b\":{\"c\":\"(nested too deeply)\"}},\"e\":1}"},
+        {"[[[[[", ""},
+        {"[\"a\\u0000b\",\"\\ud800\",\"\\udc00x\"]", "[\"a\xef\xbf\xbd"
+                                                     "b\",\"\xef\xbf\xbd\",\"\xef\xbf\xbdx\"]"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        _cleanup_(json_freep) struct json *n = NULL;
+        struct raia_error e = {0};
+        int r = json_parse(all[i].text, strlen(all[i].text), &limits, &n, &e);
+        if (i == 1) { /* one that does not balance stays wrong */
+            cr_assert_lt(r, 0);
+            continue;
+        }
+        cr_assert_eq(r, 0, "%s: %s", all[i].text, e.text);
+        _cleanup_(mem_freep) char *text = json_print(n, JSON_COMPACT, NULL);
+        cr_assert_str_eq(text, all[i].read);
+    }
+    _cleanup_(json_freep) struct json *n = NULL;
+    cr_assert_eq(json_parse("{\"a\":1,\"a\":2}", 13, &limits, &n, NULL), 0);
+    int64_t v = 0;
+    cr_assert_eq(json_int(json_get(n, "a"), &v), 0);
+    cr_assert_eq(v, 1);
+}

@@ -73,3 +73,22 @@ Test(stream, refused)
                  -RAIA_ERR_STATE);
     cr_assert_str_eq(seen, "0a 0b ");
 }
+
+/* An object that is nested as deeply as the server takes it does not stop the others. */
+Test(stream, nested_deeply)
+{
+    enum { DEPTH = 5000, ROOM = DEPTH * 6 + 500 };
+    static char text[ROOM];
+    size_t n =
+        (size_t)snprintf(text, sizeof text, "%s",
+                         EVENT("ADDED", "a") "\n{\"type\":\"ADDED\",\"object\":{\"metadata\":"
+                                             "{\"name\":\"deep\\u0000\"},\"spec\":");
+    for (int i = 0; i < DEPTH; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "{\"x\":");
+    text[n++] = '1';
+    memset(text + n, '}', DEPTH + 2);
+    n += DEPTH + 2;
+    snprintf(text + n, sizeof text - n, "\n" EVENT("ADDED", "c") "\n");
+    cr_assert_eq(feed(text, 1000, ROOM, NULL), 0);
+    cr_assert_str_eq(seen, "0a 0deep\xef\xbf\xbd 0c ");
+}
