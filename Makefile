@@ -8,7 +8,7 @@
 #   make cluster-up   a real Kubernetes with two nodes on this machine, as root (NODES=N: more or fewer);
 #                     cluster-status, cluster-down, cluster-test: see docs/kubernetes-here.md
 #   make e2e-smoke    the whole path on that Kubernetes: image, charts, RayCluster, RayJob, scaling; as root
-#   make e2e          all tests on it (E2E="charts proxy": these)
+#   make e2e          all tests on it (E2E="charts proxy": these); SAMPLES=DIR: with KubeRay's manifests
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
 #   make bundle       what runs in pods, in any image: build/bundle/opt/raia (docs/design/pod.md)
 #   make image        the image of Raia on the nodes of make cluster-up
@@ -58,7 +58,7 @@ e2e-smoke: build
 	@e2e/kube/smoke.sh
 
 e2e: build
-	@e2e/kube/run $(E2E)
+	@SAMPLES="$(if $(SAMPLES),$(abspath $(SAMPLES)))" e2e/kube/run $(E2E)
 
 bundle: build
 	@e2e/bundle.sh build
