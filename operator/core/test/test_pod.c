@@ -146,7 +146,7 @@ Test(pod, head)
     at(pod, "spec.volumes",
        "[{\"name\":\"raia\",\"emptyDir\":{}},{\"name\":\"raia-tls\",\"secret\":"
        "{\"secretName\":\"demo-raia-tls-head\",\"defaultMode\":292}},"
-       "{\"name\":\"shared-mem\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Gi\"}}]");
+       "{\"name\":\"shared-mem\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"2G\"}}]");
     at(pod, "spec.initContainers[0].name", "\"raia-init\"");
     at(pod, "spec.initContainers[1]", "-");
     env(pod, "RAY_CLUSTER_NAME",
@@ -230,7 +230,9 @@ Test(pod, complete)
     at(pod, "metadata.annotations.note", "\"kept\"");
     at(pod, "spec.nodeSelector", "{\"zone\":\"a\"}");
     at(pod, "spec.future", "{\"field\":[1,{\"x\":\"z\"}]}");
-    at(pod, "spec.initContainers[1]", "{\"name\":\"first\",\"image\":\"busybox\"}");
+    at(pod, "spec.initContainers[1]", "{\"name\":\"first\",\"image\":\"busybox\",\"env\":[{\"name\":\"FQ_RAY_IP\","
+       "\"value\":\"demo-head-svc.team.svc.cluster.local\"},"
+       "{\"name\":\"RAY_IP\",\"value\":\"demo-head-svc\"}]}");
     at(pod, "spec.containers[1]", "{\"name\":\"side\",\"image\":\"fluentbit\"}");
     at(pod, "spec.volumes[0]", "{\"name\":\"logs\",\"emptyDir\":{}}");
     at(pod, "spec.volumes[3]", "-");
