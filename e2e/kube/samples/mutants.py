@@ -149,7 +149,7 @@ def bad_port(c, _, r):
 @container
 def same_port_name(c, _, r):
     c["ports"] = [{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]
-    return ["ports[1].name", "ports[1]"]
+    return ["ports["]
 
 
 @container
@@ -426,10 +426,10 @@ def bad_rules(s, r):
 
 
 @job
-def cluster_and_selector(s, r):
-    s["clusterSelector"] = {"ray.io/cluster": "other"}
-    s["rayClusterSpec"] = s.get("rayClusterSpec") or {}
-    return ["clusterSelector", "rayClusterSpec"]
+def suspended_selector(s, r):
+    s.pop("rayClusterSpec", None)
+    s.update(clusterSelector={"ray.io/cluster": "other"}, suspend=True, shutdownAfterJobFinishes=True)
+    return ["suspend", "clusterSelector"]
 
 
 @job

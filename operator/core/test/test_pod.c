@@ -475,7 +475,8 @@ Test(service, custom)
 
     at(s, "metadata.name", "\"mine\"");
     at(s, "metadata.labels.a", "\"b\"");
-    at(s, "metadata.annotations", "{\"c\":\"d\",\"x\":\"z\"}");
+    at(s, "metadata.annotations.c", "\"d\"");
+    at(s, "metadata.annotations.x", "\"z\"");
     at(s, "spec.type", "\"LoadBalancer\"");
     at(s, "spec.clusterIP", "-");
     at(s, "spec.ports[0]", "{\"port\":12345,\"name\":\"own\"}");
