@@ -230,7 +230,8 @@ Test(pod, complete)
     at(pod, "metadata.annotations.note", "\"kept\"");
     at(pod, "spec.nodeSelector", "{\"zone\":\"a\"}");
     at(pod, "spec.future", "{\"field\":[1,{\"x\":\"z\"}]}");
-    at(pod, "spec.initContainers[1]", "{\"name\":\"first\",\"image\":\"busybox\",\"env\":[{\"name\":\"FQ_RAY_IP\","
+    at(pod, "spec.initContainers[1]",
+       "{\"name\":\"first\",\"image\":\"busybox\",\"env\":[{\"name\":\"FQ_RAY_IP\","
        "\"value\":\"demo-head-svc.team.svc.cluster.local\"},"
        "{\"name\":\"RAY_IP\",\"value\":\"demo-head-svc\"}]}");
     at(pod, "spec.containers[1]", "{\"name\":\"side\",\"image\":\"fluentbit\"}");
