@@ -60,9 +60,9 @@ static int get(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || raia_init(NULL) < 0)
+    if (raia_init(NULL) < 0) /* in a worker, this does not return */
         return raia_perror("init");
-    int r = strcmp(argv[1], "set") == 0 ? set() : get();
+    int r = argc == 2 && strcmp(argv[1], "set") == 0 ? set() : get();
     raia_shutdown();
     return r;
 }

@@ -308,7 +308,7 @@ operator_killed() {
 # Dead after its K-th write, for five K along the way of a RayJob: its own cluster, submitter, end.
 operator_dies_between_writes() {
     local w name status t0
-    for w in 2 5 9 12 16; do
+    for w in 2 5 9 13 22; do
         name=after-$w
         operator_here "$KUBECONFIG" "--fault=operator.write.answered=crash,after=$((w - 1))"
         rayjob "$name" 0 1 1
@@ -443,12 +443,12 @@ rules() { "$tree/e2e/kube/proxy" rules "$folder" "$1" >/dev/null || fail "rules 
 did() { "$tree/e2e/kube/proxy" stats "$folder" | jq -r ".\"$1\" // 0"; }
 proxied() {
     local t0 i w
-    operator_here "$folder/kubeconfig"
     rules '[{"fault": "cut", "watch": true, "share": 0.4, "seconds": 3, "seed": 11}, {"fault": "gone", "watch": true, "share": 0.2, "seconds": 5},
             {"fault": "cut", "watch": true, "share": 0.3, "bytes": 3000}, {"fault": "latency", "watch": true, "delay": [0.5, 2]},
             {"fault": "status", "code": 429, "retry_after": 1, "share": 0.08}, {"fault": "status", "code": 503, "share": 0.06},
             {"fault": "status", "code": 500, "share": 0.06}, {"fault": "status", "code": 504, "share": 0.04}, {"fault": "lose", "share": 0.06},
             {"fault": "drop", "share": 0.06}, {"fault": "latency", "share": 0.4, "delay": [0.05, 1]}]'
+    operator_here "$folder/kubeconfig"
     t0=$(now)
     for i in 1 2 3; do
         raycluster "c$i" 1
@@ -458,6 +458,7 @@ proxied() {
     row "fault proxy: 429, 5xx, lost requests and answers, latency, cut watches, 410" "three RayClusters, made beside three RayJobs, are \`ready\`" "$t0"
     for w in 3 0 2; do
         t0=$(now)
+        "$tree/e2e/kube/proxy" cut "$folder" >/dev/null
         for i in 1 2 3; do replicas "c$i" $w; done
         for i in 1 2 3; do is_ready "c$i" $w 240; done
         row "the same" "three RayClusters scaled to $w workers" "$t0"
@@ -470,6 +471,7 @@ proxied() {
     k delete rayjobs,rayclusters --all --wait=false >/dev/null
     until_ok 240 nothing || fail "left behind the fault proxy: $(k get pods,services,secrets,jobs,rayclusters,rayjobs -o name)"
     "$tree/e2e/kube/proxy" stats "$folder" >&2
+    for w in cut gone status lose drop latency; do [ "$(did $w)" -ge 3 ] || fail "the proxy did not $w three times"; done
     rules '[]'
     operator_away
 }
@@ -477,8 +479,8 @@ struck_twice() { [ "$(did half-open)" = 2 ]; }
 # A watch that says nothing any more and stays open: bookmarks come each minute, so 150 s of silence are its end.
 half_open() {
     local t0
-    operator_here "$folder/kubeconfig"
     rules '[{"fault": "half-open", "watch": true, "path": "/(rayclusters|pods)[?]", "seconds": 8, "count": 2}]'
+    operator_here "$folder/kubeconfig"
     raycluster silent 1
     is_ready silent 1 60
     until_ok 30 struck_twice || fail "no watch was struck"

@@ -83,7 +83,9 @@ k() { kubectl -n "$ns" "$@"; }
 # need_crds: those of this tree, whatever was there.
 need_crds() {
     kubectl apply --server-side --force-conflicts -f "$tree/crds/" >/dev/null || fail "kubectl apply -f crds/"
-    kubectl wait --for=condition=Established crd/rayclusters.ray.io crd/rayjobs.ray.io --timeout=60s >/dev/null
+    # Again and again: it fails at once on a definition that is so new that it has no conditions.
+    until_ok 60 kubectl wait --for=condition=Established crd/rayclusters.ray.io crd/rayjobs.ray.io --timeout=30s ||
+        fail "the resource definitions are not established after 60 s"
 }
 
 # until_ok SECONDS COMMAND...: every 0.3 s, until it succeeds. For what kubectl wait cannot say.
