@@ -132,10 +132,13 @@ static void tell_rejection(struct rc_pass *x)
 static void tell_thing(struct rc_pass *x, const struct kube_error *why)
 {
     const char *what = x->s->failed ? x->s->failed : "";
-    const char *field = strncmp(what, "Service ", 8) == 0 ? ".headGroupSpec.headService"
-                        : strncmp(what, "PersistentVolumeClaim ", 22) == 0
-                            ? ".gcsFaultToleranceOptions.storage"
-                            : "";
+    const char *own_type = json_str(json_at(x->c->spec.service, "spec.type"));
+    bool type = why->n_causes > 0 && strcmp(why->causes[0].field, "spec.type") == 0;
+    const char *field =
+        strncmp(what, "Service ", 8) == 0
+            ? type && !own_type ? ".headGroupSpec.serviceType" : ".headGroupSpec.headService"
+        : strncmp(what, "PersistentVolumeClaim ", 22) == 0 ? ".gcsFaultToleranceOptions.storage"
+                                                           : "";
     char text[API_REPORT_MAX];
 
     snprintf(text, sizeof text, "%s%s: %s: %s", x->c->spec.path, field, what, why->base.text);

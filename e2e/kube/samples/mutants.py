@@ -433,10 +433,9 @@ def suspended_selector(s, r):
 
 
 @job
-def bad_submitter(s, r):
-    s.pop("submissionMode", None)
-    s["submitterPodTemplate"] = {"spec": {"restartPolicy": "Never", "containers": [{"name": "Not Good", "image": "i"}]}}
-    return ["submitterPodTemplate.spec.containers[0].name"]
+def bad_submitter_backoff(s, r):
+    s["submitterConfig"] = {"backoffLimit": r.choice([-1, 1 << 33, "no"])}
+    return ["submitterConfig.backoffLimit"]
 
 
 CHANGES = [v for v in list(globals().values()) if callable(v) and getattr(v, "__qualname__", "").endswith(".on")]
