@@ -22,13 +22,14 @@
 #include "core/config.h"
 #include "json/json.h"
 
-#define POD_NAME_SIZE    64                    /* with the end mark */
-#define POD_ANNOTATION   "ray.io/raia-version" /* on every pod that we made */
-#define POD_CREATED_BY   "raia-operator"
-#define POD_KUBERAY      "kuberay-operator" /* in RAY_LABEL_CREATED_BY: KubeRay made it */
-#define POD_STORAGE      "raia-gcs"         /* the volume of the GCS' tables */
-#define POD_STORAGE_DIR  "/data/gcs"        /* where it is mounted */
-#define POD_STORAGE_PATH POD_STORAGE_DIR "/raia.db"
+#define POD_NAME_SIZE     64                    /* with the end mark */
+#define POD_ANNOTATION    "ray.io/raia-version" /* on every pod that we made */
+#define POD_CREATED_BY    "raia-operator"
+#define POD_KUBERAY       "kuberay-operator" /* in RAY_LABEL_CREATED_BY: KubeRay made it */
+#define POD_STORAGE       "raia-gcs"         /* the volume of the GCS' tables */
+#define POD_STORAGE_DIR   "/data/gcs"        /* where it is mounted */
+#define POD_STORAGE_PATH  POD_STORAGE_DIR "/raia.db"
+#define POD_STORAGE_LEASE "60s" /* RAIA_LEASE of its head */
 
 /* What all pods of one cluster share. */
 struct pod_site {

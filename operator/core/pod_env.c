@@ -88,6 +88,8 @@ int pod_set_env__(struct pod_work *w)
         {"RAIA_SESSION_DIR", "/tmp/ray/session_latest", NULL, INJECT_DEFAULT},
         {"RAIA_GCS_ADDRESS", head ? NULL : gcs, NULL, INJECT_DEFAULT},
         {"RAIA_STORAGE_PATH", storage && head ? POD_STORAGE_PATH : NULL, NULL, INJECT_FORCE},
+        /* Nodes, and the actors on them, outlive the time that another head pod takes to come. */
+        {"RAIA_LEASE", storage && head ? POD_STORAGE_LEASE : NULL, NULL, INJECT_DEFAULT},
     };
     int r = set_all(w->container, all, sizeof all / sizeof *all);
 

@@ -159,6 +159,7 @@ Test(pod, head)
     env(pod, "FQ_RAY_IP", "-");
     env(pod, "RAIA_GCS_ADDRESS", "-");
     env(pod, "RAIA_STORAGE_PATH", "-");
+    env(pod, "RAIA_LEASE", "-");
     env(pod, "RAIA_NODE_IP", "{\"fieldRef\":{\"fieldPath\":\"status.podIP\"}}");
     env(pod, "RAIA_TLS_DIR", "\"/etc/raia/tls\"");
     env(pod, "RAIA_SESSION_DIR", "\"/tmp/ray/session_latest\"");
@@ -409,6 +410,7 @@ Test(pod, storage)
     _cleanup_(json_freep) struct json *pod = build(&w, &w.c->spec.head), *claim = NULL;
 
     env(pod, "RAIA_STORAGE_PATH", "\"/data/gcs/raia.db\"");
+    env(pod, "RAIA_LEASE", "\"60s\"");
     at(inject_find(json_at(pod, "spec.volumes"), "name", "raia-gcs"), "persistentVolumeClaim",
        "{\"claimName\":\"demo-gcs-pvc\"}");
     at(inject_find(json_at(pod, "spec.containers[0].volumeMounts"), "name", "raia-gcs"), "subPath",
@@ -432,6 +434,7 @@ Test(pod, redis)
 
     cr_assert_not(pod_has_storage(w.c));
     env(pod, "RAIA_STORAGE_PATH", "-");
+    env(pod, "RAIA_LEASE", "-");
     world_done(&w);
 }
 
