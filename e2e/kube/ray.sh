@@ -31,11 +31,12 @@ need_wordcount() {
     expected=$("$tree/e2e/kube/program.sh" "$build/bin" "$wordcount")/expected
 }
 
-# everything: all objects of the namespace, but events and what comes and goes by itself.
+# everything: all objects of the namespace, but events, what comes and goes by itself, and what $apart says.
+apart='^$'
 everything() {
     [ -n "${kinds-}" ] || kinds=$(kubectl api-resources --namespaced --verbs=list -o name |
         grep -vE '^events|^replicasets|^leases|^endpoints|metrics.k8s.io' | paste -sd,)
-    k get "$kinds" -o name 2>/dev/null | sort
+    k get "$kinds" -o name 2>/dev/null | { grep -v "$apart" || true; } | sort
 }
 as_before() { everything >"$work/after" && cmp -s "$work/before" "$work/after"; }
 leaves_nothing() { # WHAT
