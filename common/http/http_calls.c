@@ -24,6 +24,7 @@ struct http_client {
     unsigned n_calls;         /* in flight */
     struct http_call **calls; /* max_calls slots; NULL: free */
     bool any_canceled;        /* a slot's transfer has failure -CANCELED */
+    bool any_new;             /* a slot's transfer is not with libcurl yet */
     bool closing;             /* refuses calls */
 };
 
@@ -110,18 +111,40 @@ static void finish(struct http_client *c, struct http_call *call, CURLcode code)
     call->done(call, &t->reply, &e, call->arg);
 }
 
+/* Calls that were started from inside libcurl (from an on_body), which takes no others there. */
+static void begin_new(struct http_client *c)
+{
+    if (!c->any_new)
+        return;
+    c->any_new = false;
+    for (unsigned i = 0; i < c->max_calls; i++) {
+        struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
+        if (!t || !t->is_new)
+            continue;
+        t->is_new = false;
+        if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
+            t->failure = -RAIA_ERR_NOMEM;
+            c->any_canceled = true;
+        }
+    }
+}
+
 static void finish_canceled(struct http_client *c)
 {
-    uint64_t n;
     if (!c->any_canceled)
         return;
     c->any_canceled = false;
-    (void)!read(c->wake_fd, &n, sizeof n);
     for (unsigned i = 0; i < c->max_calls; i++) {
         struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
-        if (t && t->failure == -RAIA_ERR_CANCELED)
+        if (t && (t->failure == -RAIA_ERR_CANCELED || t->failure == -RAIA_ERR_NOMEM))
             finish(c, c->calls[i], CURLE_OK);
     }
+}
+
+static void wake(struct http_client *c)
+{
+    uint64_t one = 1;
+    (void)!write(c->wake_fd, &one, sizeof one);
 }
 
 void http_client_step(struct http_client *c)
@@ -129,10 +152,12 @@ void http_client_step(struct http_client *c)
     struct epoll_event ev[EVENTS_MAX];
     int running = 0, n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
     for (int i = 0; i < n; i++) {
-        if (ev[i].data.fd == c->wake_fd)
+        uint64_t times;
+        if (ev[i].data.fd == c->wake_fd) {
+            (void)!read(c->wake_fd, &times, sizeof times);
             continue;
+        }
         if (ev[i].data.fd == c->timer_fd) {
-            uint64_t times;
             (void)!read(c->timer_fd, &times, sizeof times);
             curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
             continue;
@@ -142,6 +167,7 @@ void http_client_step(struct http_client *c)
                    (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
         curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
     }
+    begin_new(c);
     finish_canceled(c);
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
@@ -168,7 +194,11 @@ int http_client_start(struct http_client *c, struct http_call *call, const struc
     int r = http_transfer_new__(rq, &t, e);
     if (r < 0)
         return r;
-    if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
+    CURLMcode added = curl_multi_add_handle(c->multi, t->easy);
+    if (added == CURLM_RECURSIVE_API_CALL) {
+        t->is_new = c->any_new = true;
+        wake(c);
+    } else if (added != CURLM_OK) {
         http_transfer_free__(t);
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP request");
     }
@@ -186,12 +216,11 @@ int http_client_start(struct http_client *c, struct http_call *call, const struc
 void http_client_cancel(struct http_call *call)
 {
     struct http_transfer *t = call->impl;
-    uint64_t one = 1;
     if (!t)
         return;
     t->failure = -RAIA_ERR_CANCELED;
     call->client->any_canceled = true;
-    (void)!write(call->client->wake_fd, &one, sizeof one);
+    wake(call->client);
 }
 
 void http_client_free(struct http_client *c)

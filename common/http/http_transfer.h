@@ -18,6 +18,7 @@ struct http_transfer {
     void *on_body_arg;          /* handed to on_body */
     int body_fd;                /* upload from here */
     size_t body_left;           /* bytes still to be read from it */
+    bool is_new;                /* not with libcurl yet */
     int failure;                /* a code of ours that ended the transfer; 0: none */
     char text[CURL_ERROR_SIZE]; /* what libcurl says */
     char where[160];            /* method and URL, without query, for messages */

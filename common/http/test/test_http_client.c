@@ -170,6 +170,43 @@ Test(http_client, calls)
     cr_assert_eq(done_codes[3], -RAIA_ERR_CANCELED);
 }
 
+struct follow_up {
+    struct http_client *client; /* where */
+    struct http_call call;      /* the other one */
+    struct http_request rq;     /* what it asks */
+    int id;                     /* of on_done */
+    int started;                /* what start returned */
+};
+
+static int start_another(void *arg, const void *data, size_t len)
+{
+    struct follow_up *x = arg;
+    (void)data, (void)len;
+    x->started = http_client_start(x->client, &x->call, &x->rq, on_done, &x->id, NULL);
+    return 0;
+}
+
+/* What takes a body may start another call. */
+Test(http_client, from_body)
+{
+    struct follow_up x = {.id = 1, .started = 1};
+    struct http_call call;
+    int id = 0;
+    char hello[128];
+    snprintf(hello, sizeof hello, "%s/hello", f.url);
+    x.rq = (struct http_request){.url = hello, .bearer = TOKEN, .timeout_ms = WAIT_MS};
+    struct http_request rq = x.rq;
+    rq.on_body = start_another;
+    rq.on_body_arg = &x;
+    cr_assert_eq(http_client_new(3, &x.client, NULL), 0);
+    cr_assert_eq(http_client_start(x.client, &call, &rq, on_done, &id, NULL), 0);
+    run_until(x.client, 2);
+    cr_assert_eq(x.started, 0);
+    cr_assert_eq(done_codes[0], 200);
+    cr_assert_eq(done_codes[1], 200);
+    http_client_free(x.client);
+}
+
 /* Texts in URLs are percent-encoded. */
 Test(http_client, escape)
 {
