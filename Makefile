@@ -10,6 +10,8 @@
 #   make e2e-smoke    the whole path on that Kubernetes: image, charts, RayCluster, RayJob, scaling; as root
 #   make e2e          all tests on it (E2E="charts proxy": these); SAMPLES=DIR: with KubeRay's manifests
 #   make bench        Raia beside Ray (BENCH="--rounds 1" and the like: see e2e/bench/run.py)
+#   make bench-operator KUBERAY=BINARY   raia-operator beside KubeRay's on a control plane with fake nodes, as
+#                     root (empty: without KubeRay; BENCH="--clusters 100" and the like: see e2e/kube/bench/run.py)
 #   make bundle       what runs in pods, in any image: build/bundle/opt/raia (docs/design/pod.md)
 #   make image        the image of Raia on the nodes of make cluster-up
 #   make install      honours PREFIX and DESTDIR
@@ -19,7 +21,7 @@ JOBS   ?= $(shell nproc)
 CMAKE  := cmake -G Ninja
 
 .PHONY: cluster-up cluster-down cluster-status cluster-test
-.PHONY: e2e-smoke e2e
+.PHONY: e2e-smoke e2e bench-operator
 .PHONY: all build bundle image deps quickstart test check bench lint install clean
 
 all: build
@@ -59,6 +61,9 @@ e2e-smoke: build
 
 e2e: build
 	@SAMPLES="$(if $(SAMPLES),$(abspath $(SAMPLES)))" e2e/kube/run $(E2E)
+
+bench-operator: build
+	@e2e/kube/bench/run.py --write $(if $(KUBERAY),--kuberay $(KUBERAY)) $(if $(KUBERAY_CRDS),--kuberay-crds $(KUBERAY_CRDS)) $(BENCH)
 
 bundle: build
 	@e2e/bundle.sh build

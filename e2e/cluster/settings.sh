@@ -4,6 +4,7 @@
 # NODES=N         how many nodes (2; at most 9)
 # RAIA_CLUSTER=K  which cluster of this machine, 0 to 9 (0); each has addresses, groups and a folder of its own
 # RAIA_CLUSTER_STATE  the folder of the running cluster (/tmp/raia-cluster, -K for others); cluster-down removes it
+# RAIA_CLUSTER_FAKE=1 a control plane beside them, on loopback addresses, without real nodes: see fake
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # most of these are used by the scripts that source this
 set -euo pipefail
@@ -14,10 +15,12 @@ number=${RAIA_CLUSTER:-0}
 [[ $number =~ ^[0-9]$ ]] || { echo "$self: RAIA_CLUSTER=$number: 0 to 9" >&2; exit 2; }
 suffix=
 [ "$number" = 0 ] || suffix=-$number
+[ -z "${RAIA_CLUSTER_FAKE-}" ] || suffix=$suffix-fake
 state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster$suffix}
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/raia-e2e
 nodes=${NODES:-2}
 [[ $nodes =~ ^[1-9]$ ]] || { echo "$self: NODES=$nodes: 1 to 9" >&2; exit 2; }
+[ -z "$fake" ] || nodes=0
 
 bin=$state/bin   # links to the built programs
 pki=$state/pki   # keys, certificates, kubeconfigs
@@ -36,6 +39,7 @@ service_range=10.$((96 + number)).0.0/16
 dns_ip=10.$((96 + number)).0.10
 # etcd, the controller manager and the scheduler keep their usual ports on a loopback address of their own.
 control_ip=127.$((200 + number)).0.1
+if [ -n "${RAIA_CLUSTER_FAKE-}" ]; then machine_ip=127.$((220 + number)).0.1 control_ip=127.$((230 + number)).0.1 nodes=0; fi
 node_ip() { echo "$network.1$1"; }
 pod_range() { echo "$pods_prefix.$1.0/24"; }
 

@@ -8,7 +8,7 @@ const struct kube_resource ray_jobs = {"ray.io", "v1", "rayjobs", "RayJob", fals
 
 #define METADATA                                                                                   \
     "metadata.labels", "metadata.annotations", "metadata.creationTimestamp",                       \
-        "metadata.deletionTimestamp", "metadata.ownerReferences"
+        "metadata.deletionTimestamp"
 #define CONTAINER_STATUS(list)                                                                     \
     "status." list ".name", "status." list ".ready", "status." list ".restartCount",               \
         "status." list ".state", "status." list ".lastState.terminated"

@@ -19,7 +19,7 @@ static const struct setting list[] = {
                  "Act only while holding the Lease raia-operator-leader."),
     SETTING_STRING(S, leader_namespace, "leader-election-namespace", "",
                    "Namespace of the Lease; empty: $POD_NAMESPACE, or the credentials' own."),
-    SETTING_INT(S, concurrency, "reconcile-concurrency", "32", "1", "1000", NULL,
+    SETTING_INT(S, concurrency, "reconcile-concurrency", "8", "1", "1000", NULL,
                 "Objects that are handled at one time, on one thread."),
     SETTING_BOOL(S, kube_proxy, "use-kubernetes-proxy", "false",
                  "Reach heads through the API server's service proxy."),

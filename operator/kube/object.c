@@ -197,17 +197,17 @@ int kube_object_pack__(struct kube_store *s, const struct json *object, struct k
     if (!text)
         return err_set(e, json_writer_error(&w) ? -json_writer_error(&w) : RAIA_ERR_NOMEM,
                        "object '%.253s' cannot be kept", name);
-    size_t key_len = (ns ? strlen(ns) + 1 : 0) + strlen(name);
+    size_t key_len = (ns ? strlen(ns) + 1 : 0) + strlen(name), n = s->options.n_indexes;
     struct kube_object *o =
-        mem_zalloc(sizeof *o + key_len + 1 + size_of(ns) + size_of(name) + size_of(uid) +
+        mem_zalloc(sizeof *o + n * sizeof *o->links + key_len + 1 + size_of(ns) + size_of(uid) +
                    size_of(owner) + size_of(version) + text_len + 1);
     if (!o)
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for an object");
-    char *at = (char *)(o + 1);
+    char *at = (char *)(o->links + n);
     o->key = at;
     at += snprintf(at, key_len + 1, "%s%s%s", ns ? ns : "", ns ? "/" : "", name) + 1;
+    o->name = o->key + (key_len - strlen(name));
     o->ns = place(&at, ns);
-    o->name = place(&at, name);
     o->uid = place(&at, uid);
     o->owner_uid = place(&at, owner);
     o->resource_version = place(&at, version);

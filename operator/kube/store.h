@@ -62,19 +62,19 @@ struct kube_index_link {
 };
 
 struct kube_object {
-    HASH_HANDLE hh;                                 /* private: by key */
-    uint64_t round;                                 /* private: the relist that saw it last */
-    const char *key;                                /* "namespace/name", or "name" */
-    const char *ns;                                 /* NULL: cluster-scoped */
-    const char *name;                               /* metadata.name */
-    const char *uid;                                /* metadata.uid */
-    const char *owner_uid;                          /* of the controlling owner; NULL: none */
-    const char *resource_version;                   /* opaque: only to be sent back */
-    int64_t generation;                             /* metadata.generation; 0: none */
-    bool deleting;                                  /* metadata.deletionTimestamp is set */
-    const char *text;                               /* what was kept, JSON */
-    size_t text_len;                                /* bytes of it */
-    struct kube_index_link links[KUBE_INDEXES_MAX]; /* private */
+    HASH_HANDLE hh;                 /* private: by key */
+    uint64_t round;                 /* private: the relist that saw it last */
+    const char *key;                /* "namespace/name", or "name" */
+    const char *ns;                 /* NULL: cluster-scoped */
+    const char *name;               /* metadata.name */
+    const char *uid;                /* metadata.uid */
+    const char *owner_uid;          /* of the controlling owner; NULL: none */
+    const char *resource_version;   /* opaque: only to be sent back */
+    int64_t generation;             /* metadata.generation; 0: none */
+    bool deleting;                  /* metadata.deletionTimestamp is set */
+    const char *text;               /* what was kept, JSON */
+    size_t text_len;                /* bytes of it */
+    struct kube_index_link links[]; /* private: one for each index */
 };
 
 enum kube_change { KUBE_ADDED, KUBE_CHANGED, KUBE_REMOVED };
