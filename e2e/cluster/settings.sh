@@ -20,7 +20,6 @@ state=${RAIA_CLUSTER_STATE:-/tmp/raia-cluster$suffix}
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/raia-e2e
 nodes=${NODES:-2}
 [[ $nodes =~ ^[1-9]$ ]] || { echo "$self: NODES=$nodes: 1 to 9" >&2; exit 2; }
-[ -z "$fake" ] || nodes=0
 
 bin=$state/bin   # links to the built programs
 pki=$state/pki   # keys, certificates, kubeconfigs

@@ -11,7 +11,6 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 FAKE = os.path.join(ROOT, "e2e/cluster/fake")
-STATE = os.environ.get("RAIA_CLUSTER_STATE", "/tmp/raia-cluster-fake")
 NODES = 60
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLED = 10  # seconds without a write
@@ -39,10 +38,10 @@ class Plane:
 
     def __enter__(self):
         env = dict(os.environ, RAIA_CLUSTER_USERS="operator", RAIA_CLUSTER_AUDIT=os.path.join(HERE, "audit.yaml"))
-        subprocess.run([FAKE, "up", str(NODES)], env=env, check=True, stdout=subprocess.DEVNULL)
-        self.admin = os.path.join(STATE, "kubeconfig")
-        self.operator = os.path.join(STATE, "pki/operator.conf")
-        self.audit = os.path.join(STATE, "log/audit.log")
+        self.admin = subprocess.run([FAKE, "up", str(NODES)], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        self.state = os.path.dirname(self.admin)
+        self.operator = os.path.join(self.state, "pki/operator.conf")
+        self.audit = os.path.join(self.state, "log/audit.log")
         for ns in ("bench", "bench-one", "operator"):
             self.kubectl("create", "namespace", ns)
         return self
@@ -51,7 +50,7 @@ class Plane:
         subprocess.run([FAKE, "down"], check=True)
 
     def kubectl(self, *args):
-        command = [os.path.join(STATE, "bin/kubectl"), "--kubeconfig", self.admin, *args]
+        command = [os.path.join(self.state, "bin/kubectl"), "--kubeconfig", self.admin, *args]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def crds(self, folder):
@@ -113,7 +112,7 @@ class Operator:
         self.plane, self.name, self.command, self.ready = plane, name, command, ready
 
     def __enter__(self):
-        log = os.path.join(STATE, f"log/{self.name}.log")
+        log = os.path.join(self.plane.state, f"log/{self.name}.log")
         with open(log, "w") as out:
             self.process = subprocess.Popen(self.command, env=dict(os.environ, KUBECONFIG=self.plane.operator), stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=out, cwd="/", start_new_session=True)
