@@ -45,6 +45,9 @@ struct json_limits {
      * what is nested too deeply by JSON_TOO_DEEP, \u0000 and halves of surrogate pairs by U+FFFD; of
      * a key that is there twice the first counts. For what others have stored, and must not stop all that comes with it. */
     bool repair;
+    /* Members of this name whose values are arrays or objects are passed over: they are not in the
+     * tree, and only their brackets and strings are looked at. NULL: none. */
+    const char *skip;
 };
 #define JSON_DEPTH_MAX 64
 #define JSON_TOO_DEEP  "(nested too deeply)"

@@ -25,6 +25,7 @@ struct reader {
     unsigned depth;         /* open arrays and objects */
     unsigned max_depth;     /* most of them */
     bool repair;            /* json_limits.repair */
+    const char *skip;       /* of json_limits */
     struct raia_error *err; /* may be NULL */
 };
 
@@ -184,6 +185,31 @@ static int read_string(struct reader *r)
 
 static int read_value(struct reader *r, struct json **ret_node);
 
+/* Moves on behind the array or object that begins at r->at. */
+static int pass_over(struct reader *r)
+{
+    const char *open = r->at;
+    size_t depth = 0;
+    for (; r->at < r->end; r->at++) {
+        char c = *r->at;
+        if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            if (--depth == 0) {
+                r->at++;
+                return 0;
+            }
+        } else if (c == '"') {
+            for (r->at++; r->at < r->end && *r->at != '"'; r->at++)
+                if (*r->at == '\\' && r->end - r->at > 1)
+                    r->at++;
+            if (r->at == r->end)
+                break;
+        }
+    }
+    return fail_at(r, open, RAIA_ERR_PROTOCOL, "a value that does not end");
+}
+
 static int read_member(struct reader *r, struct json *object)
 {
     skip_space(r);
@@ -200,6 +226,9 @@ static int read_member(struct reader *r, struct json *object)
         return fail(r, "expected ':' after a key");
     r->at++;
     struct json *value = NULL;
+    skip_space(r);
+    if (r->skip && r->at < r->end && (*r->at == '{' || *r->at == '[') && strcmp(key, r->skip) == 0)
+        return pass_over(r);
     e = read_value(r, &value);
     if (e < 0)
         return e;
@@ -352,6 +381,7 @@ int json_parse(const char *text, size_t len, const struct json_limits *l, struct
         .end = text + len,
         .at = text,
         .nodes_left = l && l->max_nodes ? l->max_nodes : 1000000,
+        .skip = l ? l->skip : NULL,
         .max_depth =
             l && l->max_depth && l->max_depth < JSON_DEPTH_MAX ? l->max_depth : JSON_DEPTH_MAX,
         .repair = l && l->repair,

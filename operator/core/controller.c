@@ -12,6 +12,9 @@
 #define PARALLEL_DEFAULT 32
 #define STALE_LOOK_NS    (1 * CLOCK_NS_PER_S) /* between looks at whether our write is seen */
 #define SERVER_PAGE      500
+/* Pods change one after the other: their owner waits for more of them, longer when others wait. */
+#define PODS_WAIT_NS      (50 * CLOCK_NS_PER_MS)
+#define PODS_WAIT_BUSY_NS (500 * CLOCK_NS_PER_MS)
 
 static void on_timer(struct kube_timer *t);
 static void on_child(void *arg, enum kube_change change, const struct kube_object *old,
@@ -296,6 +299,18 @@ void controller_add__(struct controller *c, const char *uid)
     controller_pump_soon__(c, now);
 }
 
+static void add_soon(struct controller *c, const char *uid)
+{
+    int64_t now = controller_now__(c);
+    bool busy = kube_queue_ready(c->queue) > c->o.parallel;
+    int64_t due = now + (busy ? PODS_WAIT_BUSY_NS : PODS_WAIT_NS);
+    if (kube_queue_add_at(c->queue, uid, due, now) < 0) {
+        c->rescan = true;
+        due = now + CLOCK_NS_PER_S;
+    }
+    controller_pump_soon__(c, due);
+}
+
 static void add_all(struct controller *c)
 {
     struct item *it, *next;
@@ -440,7 +455,9 @@ static void on_child(void *arg, enum kube_change change, const struct kube_objec
             kube_expect_created(s->expected, owner->uid, now->name);
         if (removed || now->deleting)
             kube_expect_deleted(s->expected, owner->uid, o->uid);
-        if (!removed || !OPERATOR_PLANTED(OPERATOR_PLANT_NO_CHILD))
+        if (s->kind == SEEN_PODS && change == KUBE_CHANGED && !now->deleting)
+            add_soon(c, owner->uid);
+        else if (!removed || !OPERATOR_PLANTED(OPERATOR_PLANT_NO_CHILD))
             controller_add__(c, owner->uid);
     }
     /* One that has changed hands. */

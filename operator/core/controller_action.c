@@ -177,7 +177,8 @@ static int ask(struct op *op)
     const struct plan_action *a = op->a;
     struct kube_ask q = {.target = {.resource = a->resource, .ns = a->ns, .name = a->name},
                          .object = a->object,
-                         .field_manager = MANAGER};
+                         .field_manager = MANAGER,
+                         .no_reply = !op->looking};
     switch (a->kind) {
     case PLAN_CREATE:
         q.verb = op->looking ? KUBE_GET : KUBE_CREATE;

@@ -110,7 +110,8 @@ int kube_ask(struct kube_client *c, struct kube_call *call, const struct kube_as
         t.name = t.subresource ? t.name : NULL; /* a subresource's (eviction) has one */
     *call = (struct kube_call){.method = verbs[ask->verb].method,
                                .content_type = verbs[ask->verb].content_type,
-                               .timeout_ms = ask->timeout_ms};
+                               .timeout_ms = ask->timeout_ms,
+                               .no_reply = ask->no_reply};
     if (verbs[ask->verb].object)
         call->body = object_text(ask, &call->body_len);
     else if (ask->verb == KUBE_DELETE)

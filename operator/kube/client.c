@@ -266,8 +266,9 @@ static void on_done(struct kube_exchange *x, const struct kube_reply *rp,
     } else if (r < 0 && again(c, call, &error)) {
         pump(c);
         return;
-    } else if (r == 0 && rp->body_len) {
-        struct json_limits limits = {.max_bytes = rp->body_len, .repair = true};
+    } else if (r == 0 && rp->body_len && !call->no_reply) {
+        struct json_limits limits = {
+            .max_bytes = rp->body_len, .repair = true, .skip = "managedFields"};
         if (json_parse(rp->body, rp->body_len, &limits, &object, &e) < 0)
             (void)kube_error_from_transport(&e, &error);
     }

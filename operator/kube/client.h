@@ -98,9 +98,11 @@ struct kube_ask {
     bool has_grace;               /* delete: grace_s counts */
     int64_t grace_s;              /* delete: seconds */
     int timeout_ms;               /* default 30,000 */
+    bool no_reply;                /* what is sent back is of no use: it is not even read */
 };
 
-/* error->reason is KUBE_OK, and object what was sent back (NULL if nothing); or why not. */
+/* error->reason is KUBE_OK, and object what was sent back (NULL if nothing), its managedFields
+ * apart; or why not. */
 typedef void (*kube_call_fn)(struct kube_call *call, struct json *object,
                              const struct kube_error *error, void *arg);
 
@@ -120,6 +122,7 @@ struct kube_call {
     unsigned attempts;          /* so far */
     int failure;                /* why it could not be started; 0: it could */
     char *why;                  /* the text of that */
+    bool no_reply;              /* nobody wants the object that is sent back */
     bool in_flight;             /* with the transport */
     bool canceled;              /* the owner wants no answer */
 };

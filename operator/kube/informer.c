@@ -175,7 +175,8 @@ void kube_informer_fail__(struct kube_informer *i, const struct kube_error *erro
 static int take_page(struct kube_informer *i, const struct kube_reply *rp, struct raia_error *e)
 {
     _cleanup_(json_freep) struct json *root = NULL;
-    struct json_limits limits = {.max_bytes = rp->body_len, .max_nodes = 20000000, .repair = true};
+    struct json_limits limits = {
+        .max_bytes = rp->body_len, .max_nodes = 20000000, .repair = true, .skip = "managedFields"};
     if (!rp->body)
         return err_set(e, RAIA_ERR_PROTOCOL, "a list of %s is empty text", i->o.resource->plural);
     int r = json_parse(rp->body, rp->body_len, &limits, &root, e);

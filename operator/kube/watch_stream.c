@@ -27,7 +27,7 @@ static int on_line(const char *line, size_t len, kube_event_fn fn, void *arg, st
     if (len == 0)
         return 0;
     _cleanup_(json_freep) struct json *root = NULL;
-    struct json_limits limits = {.max_bytes = len, .repair = true};
+    struct json_limits limits = {.max_bytes = len, .repair = true, .skip = "managedFields"};
     int r = json_parse(line, len, &limits, &root, e);
     if (r == -RAIA_ERR_NOMEM)
         return r;

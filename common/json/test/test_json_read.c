@@ -187,3 +187,32 @@ Test(json_read, repaired)
     cr_assert_eq(json_int(json_get(n, "a"), &v), 0);
     cr_assert_eq(v, 1);
 }
+
+/* Containers of a given name are passed over, and what surrounds them is read; one that does not
+ * end, whatever is in it, is refused. */
+Test(json_read, skip)
+{
+    static const char *const good[] = {
+        "{\"a\":1,\"x\":{\"b\":[\"}\\\"]\",{}],\"c\":{\"x\":[]}},\"d\":2}",
+        "{\"a\":1,\"x\":[],\"d\":2}",
+        "{\"x\": [\"\\\\\"] ,\"a\":1,\"d\":2,\"x\":{}}",
+    };
+    static const char *const bad[] = {"{\"x\":{",       "{\"x\":[\"", "{\"x\":[\"\\",
+                                      "{\"x\":[\"\\\"", "{\"x\":[[]", "{\"x\":[]"};
+    struct json_limits l = {.skip = "x"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        _cleanup_(json_freep) struct json *root = NULL;
+        _cleanup_(mem_freep) char *text = NULL;
+        cr_assert_eq(json_parse(good[i], strlen(good[i]), &l, &root, NULL), 0, "%s", good[i]);
+        text = json_print(root, JSON_COMPACT, NULL);
+        cr_assert_str_eq(text, "{\"a\":1,\"d\":2}");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct json *root = NULL;
+        cr_assert_eq(json_parse(bad[i], strlen(bad[i]), &l, &root, NULL), -RAIA_ERR_PROTOCOL, "%s",
+                     bad[i]);
+    }
+    _cleanup_(json_freep) struct json *plain = NULL;
+    cr_assert_eq(json_parse("{\"x\":\"y\"}", 9, &l, &plain, NULL), 0);
+    cr_assert_str_eq(json_str(json_get(plain, "x")), "y");
+}
