@@ -185,7 +185,7 @@ static int read_string(struct reader *r)
 
 static int read_value(struct reader *r, struct json **ret_node);
 
-/* Moves on behind the array or object that begins at r->at. */
+/* Moves on behind the array or object at r->at, whatever it has. */
 static int pass_over(struct reader *r)
 {
     const char *open = r->at;
@@ -207,7 +207,7 @@ static int pass_over(struct reader *r)
                 break;
         }
     }
-    return fail_at(r, open, RAIA_ERR_PROTOCOL, "a value that does not end");
+    return fail_at(r, open, RAIA_ERR_PROTOCOL, "unexpected end of text");
 }
 
 static int read_member(struct reader *r, struct json *object)
@@ -308,27 +308,6 @@ static int read_word(struct reader *r, struct json **ret_node)
     return *ret_node ? 0 : no_memory(r);
 }
 
-/* Moves on behind the array or object at r->at, whatever it has. */
-static int skip_value(struct reader *r)
-{
-    const char *open = r->at;
-    size_t depth = 0;
-
-    for (; r->at < r->end; r->at++) {
-        if (*r->at == '"') {
-            for (r->at++; r->at < r->end && *r->at != '"'; r->at++)
-                r->at += *r->at == '\\';
-        } else if (*r->at == '{' || *r->at == '[') {
-            depth++;
-        } else if ((*r->at == '}' || *r->at == ']') && --depth == 0) {
-            r->at++;
-            return 0;
-        }
-    }
-    r->at = r->end;
-    return fail_at(r, open, RAIA_ERR_PROTOCOL, "unexpected end of text");
-}
-
 static int read_value(struct reader *r, struct json **ret_node)
 {
     skip_space(r);
@@ -339,7 +318,7 @@ static int read_value(struct reader *r, struct json **ret_node)
     char c = *r->at;
     int e;
     if ((c == '{' || c == '[') && r->repair && r->depth == r->max_depth) {
-        e = skip_value(r);
+        e = pass_over(r);
         if (e == 0)
             *ret_node = json_new_str(JSON_TOO_DEEP);
         return e < 0 || *ret_node ? e : no_memory(r);

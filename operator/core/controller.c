@@ -481,14 +481,18 @@ static void on_node(void *arg, enum kube_change change, const struct kube_object
     (void)change;
     if (!controller_synced(c))
         return; /* all keys are still to have their first turn */
-    int n = snprintf(text, sizeof text, "\"nodeName\":\"%s\"", (now ? now : old)->name);
+    snprintf(text, sizeof text, "\"nodeName\":\"%s\"", (now ? now : old)->name);
     for (size_t i = 0; i < c->n_sources; i++) {
         if (c->sources[i].kind != SEEN_PODS)
             continue;
         KUBE_STORE_FOREACH(pod, kube_informer_store(c->sources[i].inf))
-        if (memmem(pod->text, pod->text_len, text, (size_t)n) &&
-            controller_item__(c, pod->owner_uid))
-            controller_add__(c, pod->owner_uid);
+        {
+            if (!controller_item__(c, pod->owner_uid))
+                continue;
+            _cleanup_(mem_freep) char *whole = kube_object_text(pod);
+            if (!whole || strstr(whole, text)) /* without memory: perhaps */
+                controller_add__(c, pod->owner_uid);
+        }
     }
 }
 

@@ -22,8 +22,8 @@ const char *controller_cluster_of__(const struct json *tree)
 /* Without reading its tree: stores keep compact text. */
 bool controller_maybe_head__(const struct kube_object *pod)
 {
-    static const char text[] = "\"" NODE_TYPE_LABEL "\":\"head\"";
-    return memmem(pod->text, pod->text_len, text, sizeof text - 1) != NULL;
+    _cleanup_(mem_freep) char *text = kube_object_text(pod);
+    return !text || strstr(text, "\"" NODE_TYPE_LABEL "\":\"head\"");
 }
 
 static int parse(struct seen_room *room, const struct kube_object *o, struct seen_object *ret_s,

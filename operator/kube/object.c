@@ -177,6 +177,23 @@ int kube_index_find__(struct kube_store *s, struct kube_object *o, const struct 
     return r;
 }
 
+/* Packs a text in its place where that pays; returns its bytes then. */
+static size_t pack(struct kube_store *s, char **text, size_t len,
+                   const struct kube_packer **ret_packer)
+{
+    size_t room = len - len / 8;
+    char *to = s->packer ? mem_alloc(room) : NULL; /* out of memory: then it stays as it is */
+    size_t n = to ? kube_pack(s->packer, *text, len, to, room) : 0;
+    if (!n) {
+        mem_free(to);
+        return len;
+    }
+    mem_free(*text);
+    *text = to;
+    *ret_packer = s->packer;
+    return n;
+}
+
 int kube_object_pack__(struct kube_store *s, const struct json *object, struct kube_object **ret_o,
                        struct raia_error *e)
 {
@@ -197,10 +214,12 @@ int kube_object_pack__(struct kube_store *s, const struct json *object, struct k
     if (!text)
         return err_set(e, json_writer_error(&w) ? -json_writer_error(&w) : RAIA_ERR_NOMEM,
                        "object '%.253s' cannot be kept", name);
+    const struct kube_packer *packer = NULL;
+    size_t packed_len = pack(s, &text, text_len, &packer);
     size_t key_len = (ns ? strlen(ns) + 1 : 0) + strlen(name), n = s->options.n_indexes;
     struct kube_object *o =
         mem_zalloc(sizeof *o + n * sizeof *o->links + key_len + 1 + size_of(ns) + size_of(uid) +
-                   size_of(owner) + size_of(version) + text_len + 1);
+                   size_of(owner) + size_of(version) + packed_len);
     if (!o)
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for an object");
     char *at = (char *)(o->links + n);
@@ -211,7 +230,10 @@ int kube_object_pack__(struct kube_store *s, const struct json *object, struct k
     o->uid = place(&at, uid);
     o->owner_uid = place(&at, owner);
     o->resource_version = place(&at, version);
-    o->text = place(&at, text);
+    memcpy(at, text, packed_len);
+    o->packed = at;
+    o->packed_len = packed_len;
+    o->packer = packer;
     o->text_len = text_len;
     o->deleting = json_str(json_get(meta, "deletionTimestamp")) != NULL;
     (void)json_int(json_get(meta, "generation"), &o->generation); /* not all kinds have one */

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "json/json_writer.h"
 
+#define PACK_AFTER 64 /* puts */
+
 int kube_store_new(const struct kube_store_options *o, kube_change_fn on_change, void *arg,
                    struct kube_store **ret_s, struct raia_error *e)
 {
@@ -31,7 +33,7 @@ static void unlink_object(struct kube_store *s, struct kube_object *o)
 {
     HASH_DEL(s->objects, o);
     kube_index_del__(s, o);
-    s->bytes -= sizeof *o + o->text_len;
+    s->bytes -= sizeof *o + o->packed_len;
 }
 
 void kube_store_free(struct kube_store *s)
@@ -44,6 +46,7 @@ void kube_store_free(struct kube_store *s)
         mem_free(o);
     }
     json_free(s->keep);
+    kube_packer_free(s->packer);
     mem_free(s);
 }
 
@@ -81,10 +84,28 @@ const struct kube_object *kube_store_next(const struct kube_object *o)
     return o->hh.next;
 }
 
+char *kube_object_text(const struct kube_object *o)
+{
+    char *text = mem_alloc(o->text_len + 1);
+    if (!text)
+        return NULL;
+    if (!o->packer) {
+        memcpy(text, o->packed, o->text_len);
+    } else if (!kube_unpack(o->packer, o->packed, o->packed_len, text, o->text_len)) {
+        mem_free(text); /* cannot be: nobody but us writes it */
+        return NULL;
+    }
+    text[o->text_len] = '\0';
+    return text;
+}
+
 int kube_object_tree(const struct kube_object *o, struct json **ret_tree, struct raia_error *e)
 {
     struct json_limits limits = {.repair = true};
-    int r = json_parse(o->text, o->text_len, &limits, ret_tree, e);
+    _cleanup_(mem_freep) char *text = kube_object_text(o);
+    if (!text)
+        return err_set(e, RAIA_ERR_NOMEM, "out of memory for object '%s'", o->key);
+    int r = json_parse(text, o->text_len, &limits, ret_tree, e);
     return r < 0 ? err_wrap(e, "object '%s'", o->key) : 0;
 }
 
@@ -106,7 +127,7 @@ static int insert(struct kube_store *s, struct kube_object *o, const struct json
     if (r < 0)
         kube_index_del__(s, o);
     else
-        s->bytes += sizeof *o + o->text_len;
+        s->bytes += sizeof *o + o->packed_len;
     return r;
 }
 
@@ -119,8 +140,17 @@ static void remove_object(struct kube_store *s, struct kube_object *o)
 
 static bool same_text(const struct kube_object *a, const struct kube_object *b)
 {
-    return a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len) == 0 &&
-           a->generation == b->generation && a->deleting == b->deleting &&
+    if (a->text_len != b->text_len)
+        return false;
+    if (a->packer == b->packer) /* the same text, packed by the same, is the same */
+        return a->packed_len == b->packed_len && memcmp(a->packed, b->packed, a->packed_len) == 0;
+    _cleanup_(mem_freep) char *x = kube_object_text(a), *y = kube_object_text(b);
+    return x && y && strcmp(x, y) == 0;
+}
+
+static bool same(const struct kube_object *a, const struct kube_object *b)
+{
+    return same_text(a, b) && a->generation == b->generation && a->deleting == b->deleting &&
            (a->owner_uid ? b->owner_uid && strcmp(a->owner_uid, b->owner_uid) == 0 : !b->owner_uid);
 }
 
@@ -134,9 +164,24 @@ static int replace(struct kube_store *s, struct kube_object *old, struct kube_ob
     return r;
 }
 
+/* Once there are many objects, what comes is packed by the model of the longest so far, which has
+ * seen most of what there may be in one. */
+static void find_model(struct kube_store *s)
+{
+    const struct kube_object *longest = NULL;
+    if (s->packer || s->puts++ < PACK_AFTER)
+        return;
+    s->puts = 0; /* should there be no memory, another time */
+    KUBE_STORE_FOREACH(o, s)
+    longest = !longest || o->text_len > longest->text_len ? o : longest;
+    if (longest)
+        s->packer = kube_packer_new(longest->packed, longest->packed_len);
+}
+
 int kube_store_put(struct kube_store *s, const struct json *object, struct raia_error *e)
 {
     struct kube_object *now = NULL;
+    find_model(s);
     int r = kube_object_pack__(s, object, &now, e);
     if (r < 0)
         return r;
@@ -154,13 +199,13 @@ int kube_store_put(struct kube_store *s, const struct json *object, struct raia_
         tell(s, KUBE_ADDED, NULL, now);
         return 0;
     }
-    bool same = same_text(old, now);
+    bool equal = same(old, now);
     r = replace(s, old, now, object);
     if (r < 0) {
         mem_free(now);
         return err_set(e, -r, "out of memory for an object");
     }
-    if (!same)
+    if (!equal)
         tell(s, KUBE_CHANGED, old, now);
     mem_free(old);
     return 0;

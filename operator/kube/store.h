@@ -1,6 +1,7 @@
 /*
  * The objects that an informer has seen, each cut down to the fields that are wanted and kept as
- * text: about a tenth of its tree. Pure.
+ * text: about a tenth of its tree. When there are many, their texts are packed (pack.h), for they are
+ * much alike. Pure.
  *
  *     static const char *const keep[] = {"metadata.labels", "spec.nodeName", "status.phase",
  *                                        "status.containerStatuses.restartCount"};
@@ -54,6 +55,7 @@ struct kube_store_options {
 
 struct kube_store;
 struct kube_bucket;
+struct kube_packer;
 
 /* An object's place in one index. */
 struct kube_index_link {
@@ -62,19 +64,21 @@ struct kube_index_link {
 };
 
 struct kube_object {
-    HASH_HANDLE hh;                 /* private: by key */
-    uint64_t round;                 /* private: the relist that saw it last */
-    const char *key;                /* "namespace/name", or "name" */
-    const char *ns;                 /* NULL: cluster-scoped */
-    const char *name;               /* metadata.name */
-    const char *uid;                /* metadata.uid */
-    const char *owner_uid;          /* of the controlling owner; NULL: none */
-    const char *resource_version;   /* opaque: only to be sent back */
-    int64_t generation;             /* metadata.generation; 0: none */
-    bool deleting;                  /* metadata.deletionTimestamp is set */
-    const char *text;               /* what was kept, JSON */
-    size_t text_len;                /* bytes of it */
-    struct kube_index_link links[]; /* private: one for each index */
+    HASH_HANDLE hh;                   /* private: by key */
+    uint64_t round;                   /* private: the relist that saw it last */
+    const char *key;                  /* "namespace/name", or "name" */
+    const char *ns;                   /* NULL: cluster-scoped */
+    const char *name;                 /* metadata.name */
+    const char *uid;                  /* metadata.uid */
+    const char *owner_uid;            /* of the controlling owner; NULL: none */
+    const char *resource_version;     /* opaque: only to be sent back */
+    int64_t generation;               /* metadata.generation; 0: none */
+    bool deleting;                    /* metadata.deletionTimestamp is set */
+    const char *packed;               /* private: the text, as it is or packed */
+    size_t packed_len;                /* private: bytes of it */
+    const struct kube_packer *packer; /* private: who packed it; NULL: nobody */
+    size_t text_len;                  /* bytes of the text */
+    struct kube_index_link links[];   /* private: one for each index */
 };
 
 enum kube_change { KUBE_ADDED, KUBE_CHANGED, KUBE_REMOVED };
@@ -106,7 +110,9 @@ const struct kube_object *kube_index_next(const struct kube_object *o, unsigned 
     for (const struct kube_object *o = kube_index_first(s, i, ns, value); o;                       \
          o = kube_index_next(o, i))
 
-/* What was kept, as a tree: the caller's. */
+/* What was kept, JSON: the caller's (mem_free); NULL when memory runs out. */
+char *kube_object_text(const struct kube_object *o);
+/* The same as a tree: the caller's. */
 int kube_object_tree(const struct kube_object *o, struct json **ret_tree, struct raia_error *e);
 
 /* -- for informers --------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #ifndef KUBE_STORE_IMPL_H
 #define KUBE_STORE_IMPL_H
 
+#include "kube/pack.h"
 #include "kube/plants.h"
 #include "kube/store.h"
 
@@ -20,6 +21,8 @@ struct kube_store {
     struct kube_object *objects;                   /* by key */
     struct kube_bucket *indexes[KUBE_INDEXES_MAX]; /* by value */
     uint64_t round;                                /* number of the relist */
+    struct kube_packer *packer;                    /* of texts; NULL: not so many yet */
+    unsigned puts;                                 /* until there is one */
     size_t bytes;                                  /* of the objects */
     kube_change_fn on_change;                      /* may be NULL */
     void *arg;                                     /* handed to it */

@@ -251,7 +251,7 @@ static void reconcile(struct world *w, const char *key)
     int64_t now = sim_now(w->s);
     w->reconciles++;
     mem_free(o->text);
-    o->text = map ? mem_strdup(map->text) : NULL;
+    o->text = map ? kube_object_text(map) : NULL;
     if (!kube_informer_synced(w->maps) || !kube_informer_synced(w->pods))
         return; /* on_sync adds all */
     if (!kube_expect_met(w->x, key, now)) {
@@ -374,8 +374,9 @@ static int verdict(struct world *w)
     SIM_CHECK(w->s, d.n == c.n * WANTED, "%u maps have %u pods", c.n, d.n);
     KUBE_STORE_FOREACH(map, c.store)
     {
+        _cleanup_(mem_freep) char *text = kube_object_text(map);
         o = HASH_GET_STR(w->seen, map->key);
-        SIM_CHECK(w->s, o && o->text && strcmp(o->text, map->text) == 0,
+        SIM_CHECK(w->s, o && o->text && text && strcmp(o->text, text) == 0,
                   "the last change of %s was not reconciled", map->key);
     }
     HASH_FOREACH (w->seen, o, next)

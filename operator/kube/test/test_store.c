@@ -18,6 +18,13 @@ static void on_change(void *arg, enum kube_change c, const struct kube_object *o
              (now ? now : old) -> uid);
 }
 
+static void assert_text(const struct kube_object *o, const char *want)
+{
+    char *text = kube_object_text(o);
+    cr_assert_str_eq(text, want);
+    mem_free(text);
+}
+
 static struct json *parse(const char *text)
 {
     struct json *j = NULL;
@@ -81,10 +88,10 @@ Test(store, trims)
                                                                              "{\"name\":\"d\"}]}}"),
         0);
     const struct kube_object *o = kube_store_get(s, "n", "a");
-    cr_assert_str_eq(o->text, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u1\","
-                              "\"labels\":{\"app\":\"x\"}},\"spec\":{\"x\":[1,{\"y\":2}]},"
-                              "\"status\":{\"phase\":\"Running\",\"containerStatuses\":["
-                              "{\"ready\":true},{}]}}");
+    assert_text(o, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u1\","
+                   "\"labels\":{\"app\":\"x\"}},\"spec\":{\"x\":[1,{\"y\":2}]},"
+                   "\"status\":{\"phase\":\"Running\",\"containerStatuses\":["
+                   "{\"ready\":true},{}]}}");
     cr_assert_str_eq(o->resource_version, "9");
     cr_assert_null(kube_store_get(s, NULL, "a"));
     cr_assert_null(kube_store_get(s, "m", "a"));
@@ -95,9 +102,9 @@ Test(store, trims)
     kube_store_free(s);
     s = fresh(0);
     put(s, POD("a", "u1", "9", "") ",\"data\":{\"k\":\"v\"}}");
-    cr_assert_str_eq(kube_store_get(s, "n", "a")->text,
-                     "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u1\"},"
-                     "\"data\":{\"k\":\"v\"}}");
+    assert_text(kube_store_get(s, "n", "a"),
+                "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u1\"},"
+                "\"data\":{\"k\":\"v\"}}");
     cr_assert_lt(put(s, "{\"metadata\":{}}"), 0);
     cr_assert_lt(del(s, "{}"), 0);
     kube_store_free(s);
@@ -206,4 +213,39 @@ Test(store, nomem)
     cr_assert_gt(bad, 3);
     json_free(a);
     json_free(b);
+}
+
+/* Many objects that are alike take little room, and each still has its own text; the same content
+ * is no change, whoever packed it. */
+Test(store, packed)
+{
+    static const char form[] =
+        POD("a%03d", "uid-%03d", "%d",
+            ",\"labels\":{\"app\":\"a-label-that-all-of-them-have\"}") ",\"spec\":{\"image\":"
+                                                                       "\"registry.example.org/"
+                                                                       "something/"
+                                                                       "long:1.2.3\",\"n\":%d}}";
+    struct kube_store *s = fresh(4);
+    char text[600];
+    size_t plain = 0;
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 300; i++) {
+            snprintf(text, sizeof text, form, i, i, i + round, i);
+            log_text[0] = '\0';
+            cr_assert_eq(put(s, text), 0);
+            cr_assert_eq(log_text[0] != '\0', round == 0, "%s", log_text);
+            plain += round == 0 && i == 10 ? kube_store_bytes(s) / 11 : 0;
+        }
+    cr_assert_lt(kube_store_bytes(s) / 300, plain - 60);
+    for (int i = 0; i < 300; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "a%03d", i);
+        snprintf(text, sizeof text,
+                 "{\"metadata\":{\"name\":\"a%03d\",\"namespace\":\"n\",\"uid\":\"uid-%03d\","
+                 "\"labels\":{\"app\":\"a-label-that-all-of-them-have\"}},"
+                 "\"spec\":{\"image\":\"registry.example.org/something/long:1.2.3\",\"n\":%d}}",
+                 i, i, i);
+        assert_text(kube_store_get(s, "n", name), text);
+    }
+    kube_store_free(s);
 }
