@@ -196,7 +196,7 @@ $(head 0 "$t" "resources: '\"{\\\"at_head\\\": 1}\"'"), workerGroupSpecs: [$(wor
     lose_head stays 1 # a second time: what was restored is stored too
     worker_stays stays "$worker"
     equal "the actor at the worker goes on" "far 4 0" "$(count_on far at_worker)"
-    equal "jobs that it knows" 7 "$(get /api/jobs/ | jq length)"
+    equal "jobs that it knows" 8 "$(get /api/jobs/ | jq length)"
     counts_words stays
     drop stays
 }
