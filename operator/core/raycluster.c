@@ -83,7 +83,9 @@ static bool accept(struct rc_pass *x)
     else
         conditions_remove(x->conditions, RAIA_COND_UNSUPPORTED);
     if (bad.n == 0 && refused.n == 0) {
-        rc_set__(x, RAIA_COND_ACCEPTED, true, RAIA_REASON_ACCEPTED, "");
+        /* A refusal by the server stays until it is over: True in between would be a transition. */
+        if (!x->s->failure || !conditions_get(x->conditions, RAIA_COND_ACCEPTED))
+            rc_set__(x, RAIA_COND_ACCEPTED, true, RAIA_REASON_ACCEPTED, "");
         return true;
     }
     rc_accepted__(x, false, bad.n > 0 ? RAIA_REASON_INVALID : RAIA_REASON_REFUSED,
