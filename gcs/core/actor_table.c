@@ -449,6 +449,10 @@ void actor_table_event(struct actor_table *t, struct gcs_now now, const struct n
     case RAIA__GCS__ACTOR_EVENT_KIND__ACTOR_EVENT_REJECTED:
         if (entry->row->state == ALIVE)
             break;
+        if (code == RAIA_ERR_RUNTIME_ENV) { /* its program does not start: trying on is no use */
+            restart_or_die(t, now, entry, code, why ? why : "its workers do not start", c);
+            break;
+        }
         wait_again(t, entry, now.mono_ms + REJECTED_MS);
         actor_store__(entry, c);
         break;

@@ -94,13 +94,17 @@ static Raia__Gcs__Actor *look(uint8_t id)
     return &look_copy;
 }
 
-static void event(uint8_t node, uint8_t id, uint64_t incarnation, Raia__Gcs__ActorEventKind kind,
-                  uint8_t worker)
+static void event_error(uint8_t node, uint8_t id, uint64_t incarnation,
+                        Raia__Gcs__ActorEventKind kind, uint8_t worker, int code)
 {
     Raia__Gcs__SessionUp up = RAIA__GCS__SESSION_UP__INIT;
     Raia__Gcs__ActorEvent m = RAIA__GCS__ACTOR_EVENT__INIT;
     Raia__Address address = RAIA__ADDRESS__INIT;
+    Raia__Error error = RAIA__ERROR__INIT;
 
+    error.code = code;
+    error.text = (char *)(uintptr_t) "why";
+    m.error = code ? &error : NULL;
     address.node_id = world_bytes(node);
     address.worker_id = world_bytes(worker);
     m.actor_id = world_bytes(id);
@@ -111,6 +115,12 @@ static void event(uint8_t node, uint8_t id, uint64_t incarnation, Raia__Gcs__Act
     up.body_case = RAIA__GCS__SESSION_UP__BODY_ACTOR;
     up.actor = &m;
     world_up(&w, node, &up);
+}
+
+static void event(uint8_t node, uint8_t id, uint64_t incarnation, Raia__Gcs__ActorEventKind kind,
+                  uint8_t worker)
+{
+    event_error(node, id, incarnation, kind, worker, 0);
 }
 
 static void tick(void)
@@ -258,6 +268,19 @@ Test(actors, refused)
     cr_assert_eq(look(100)->incarnation, 2);
     event(1, 100, 2, RAIA__GCS__ACTOR_EVENT_KIND__ACTOR_EVENT_CREATE_FAILED, 0);
     cr_assert_eq(look(100)->state, DEAD);
+}
+
+/* A program that does not start is not tried for ever: each refusal for that costs a restart. */
+Test(actors, program_does_not_start)
+{
+    make_ok(100, (struct wish){.restarts = 1});
+    event_error(1, 100, 1, RAIA__GCS__ACTOR_EVENT_KIND__ACTOR_EVENT_REJECTED, 0,
+                RAIA_ERR_RUNTIME_ENV);
+    cr_assert_eq(look(100)->incarnation, 2);
+    event_error(1, 100, 2, RAIA__GCS__ACTOR_EVENT_KIND__ACTOR_EVENT_REJECTED, 0,
+                RAIA_ERR_RUNTIME_ENV);
+    cr_assert_eq(look(100)->state, DEAD);
+    cr_assert_eq(look(100)->death->code, RAIA_ERR_RUNTIME_ENV);
 }
 
 /* Kill: for good, or to be restarted; and what a job's end, an owner's death and scope do. */
