@@ -247,6 +247,20 @@ static bool is_there(const struct state_cluster *c, const char *node, struct rai
     return false;
 }
 
+/* Nothing is started for a token that the head refuses; whether it can be reached shows later. */
+static int check_token(const char *dir, const char *name, struct raia_error *e)
+{
+    _cleanup_(state_cluster_done) struct state_cluster c = {0};
+    struct raia_error refused = {0};
+    int r = state_load(dir, name, &c, e);
+    if (r == 0)
+        (void)is_there(&c, name, &refused);
+    if (refused.code == RAIA_ERR_PERMISSION)
+        return err_set(e, RAIA_ERR_PERMISSION, "the head refuses the join file's token: %s",
+                       refused.text);
+    return r;
+}
+
 static int wait_joined(const char *name, pid_t keeper, struct raia_error *e)
 {
     int64_t until = clock_deadline_ms(JOIN_MS);
@@ -256,12 +270,8 @@ static int wait_joined(const char *name, pid_t keeper, struct raia_error *e)
             return err_set(e, RAIA_ERR_CANCELED, "interrupted");
         if (waitpid(keeper, NULL, WNOHANG) == keeper)
             return err_set(e, RAIA_ERR_UNAVAILABLE, "the node cannot run");
-        struct raia_error refused = {0};
-        if (state_open(name, &c, NULL) == 0 && is_there(&c, name, &refused))
+        if (state_open(name, &c, NULL) == 0 && is_there(&c, name, NULL))
             return 0;
-        if (refused.code == RAIA_ERR_PERMISSION)
-            return err_set(e, RAIA_ERR_PERMISSION, "the head refuses the join file's token: %s",
-                           refused.text);
         poll(NULL, 0, LOOK_MS);
     }
     return err_set(e, RAIA_ERR_TIMEOUT, "the head does not know this node after %d s",
@@ -291,6 +301,8 @@ static int start_worker(const struct options *o, char **ret_dir, struct raia_err
         return r;
     r = join_read(file, o->join_file ? o->address : NULL, name, dir, &address, e);
     _cleanup_(mem_freep) char *gcs = address ? mem_printf("--gcs-address=%s", address) : NULL;
+    if (r == 0)
+        r = check_token(dir, name, e);
     if (r == 0)
         r = make_plan(o, name, dir, gcs, &plan, e);
     pid_t keeper;

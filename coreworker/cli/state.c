@@ -108,8 +108,7 @@ bool state_alive(const char *dir, int *ret_pid)
     return pid != 0;
 }
 
-static int load(const char *dir, const char *name, struct state_cluster *ret_c,
-                struct raia_error *e)
+int state_load(const char *dir, const char *name, struct state_cluster *ret_c, struct raia_error *e)
 {
     _cleanup_(state_cluster_done) struct state_cluster c = {0};
     _cleanup_(mem_freep) char *path = mem_printf("%s/cluster.json", dir);
@@ -191,7 +190,7 @@ static int open_newest(struct state_cluster *ret_c, struct raia_error *e)
         _cleanup_(mem_freep) char *dir = NULL;
         struct state_cluster c = {0};
         if (state_dir(names[i], &dir, NULL) < 0 || !state_alive(dir, NULL) ||
-            load(dir, names[i], &c, NULL) < 0)
+            state_load(dir, names[i], &c, NULL) < 0)
             continue;
         if (!best.name || c.created_ms > best.created_ms) {
             state_cluster_done(&best);
@@ -248,7 +247,7 @@ int state_open(const char *name, struct state_cluster *ret_c, struct raia_error 
         return err_set(
             e, RAIA_ERR_NOT_FOUND,
             "no cluster '%s' runs on this machine; `raia status --all` lists those that do", name);
-    return load(dir, name, ret_c, e);
+    return state_load(dir, name, ret_c, e);
 }
 
 int state_publish(const char *dir, const char *name, const struct state_address *a,

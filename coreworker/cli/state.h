@@ -44,6 +44,9 @@ bool state_alive(const char *dir, int *ret_pid);
  * RAIA_ADDRESS names (a name, a folder, "unix:SOCKET"), or the one whose API the environment names,
  * else the newest that runs. -NOT_FOUND says what to do. */
 int state_open(const char *name, struct state_cluster *ret_c, struct raia_error *e);
+/* The same for a state folder, whether it runs or not. */
+int state_load(const char *dir, const char *name, struct state_cluster *ret_c,
+               struct raia_error *e);
 
 /* Where a head can be reached. */
 struct state_address {
