@@ -60,6 +60,8 @@ static void settle(struct op *op)
 static void finish(struct op *op)
 {
     struct run *r = op->run;
+    if (op->a) /* what it was about goes at once: the rest of the plan may take long */
+        json_free(STEAL(op->a->object));
     op_free(op);
     controller_run_step__(r);
 }
