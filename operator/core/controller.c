@@ -12,9 +12,11 @@
 #define PARALLEL_DEFAULT 32
 #define STALE_LOOK_NS    (1 * CLOCK_NS_PER_S) /* between looks at whether our write is seen */
 #define SERVER_PAGE      500
-/* Pods change one after the other: their owner waits for more of them, longer when others wait. */
+/* Pods change one after the other: their owner waits for more of them, as long as some requests take,
+ * so that an API server that is busy with pods is not asked for a status at each. */
+#define PODS_WAIT_ANSWERS 10
 #define PODS_WAIT_NS      (50 * CLOCK_NS_PER_MS)
-#define PODS_WAIT_BUSY_NS (500 * CLOCK_NS_PER_MS)
+#define PODS_WAIT_MAX_NS  (2 * CLOCK_NS_PER_S)
 
 static void on_timer(struct kube_timer *t);
 static void on_child(void *arg, enum kube_change change, const struct kube_object *old,
@@ -302,8 +304,9 @@ void controller_add__(struct controller *c, const char *uid)
 static void add_soon(struct controller *c, const char *uid)
 {
     int64_t now = controller_now__(c);
-    bool busy = kube_queue_ready(c->queue) > c->o.parallel;
-    int64_t due = now + (busy ? PODS_WAIT_BUSY_NS : PODS_WAIT_NS);
+    int64_t wait = PODS_WAIT_ANSWERS * c->answer_ns;
+    wait = wait < PODS_WAIT_NS ? PODS_WAIT_NS : wait > PODS_WAIT_MAX_NS ? PODS_WAIT_MAX_NS : wait;
+    int64_t due = now + wait;
     if (kube_queue_add_at(c->queue, uid, due, now) < 0) {
         c->rescan = true;
         due = now + CLOCK_NS_PER_S;

@@ -205,6 +205,7 @@ static int ask(struct op *op)
         return -RAIA_ERR_INVALID;
     }
     it->c->stats.writes += !op->looking;
+    op->began = controller_now__(it->c);
     return kube_ask(it->c->o.client, &op->call, &q, on_answer, op, NULL);
 }
 
@@ -318,11 +319,18 @@ static void on_exists(struct op *op)
     finish(op);
 }
 
+static void note_time(const struct op *op)
+{
+    struct controller *c = op->run->it->c;
+    c->answer_ns += (controller_now__(c) - op->began - c->answer_ns) / 16;
+}
+
 static void on_answer(struct kube_call *call, struct json *object, const struct kube_error *error,
                       void *arg)
 {
     struct op *op = arg;
     enum plan_kind kind = op->a->kind;
+    note_time(op);
     if (!error->base.code && !op->looking)
         (void)FAULT("operator.write.answered"); /* a boundary between two writes */
     if (op->run->cut) {
@@ -377,6 +385,7 @@ static void on_written(struct kube_call *call, struct json *object, const struct
     struct op *op = arg;
     struct run *r = op->run;
     (void)call;
+    note_time(op);
     if (!error->base.code) {
         (void)FAULT("operator.write.answered");
         wrote(r, object);
@@ -411,6 +420,8 @@ int controller_write__(struct run *r, const char *subresource, const char *membe
                                     .subresource = subresource},
                          .object = object,
                          .field_manager = MANAGER};
+    if (op)
+        op->began = controller_now__(it->c);
     if (res == 0)
         res = kube_ask(it->c->o.client, &op->call, &q, on_written, op, NULL);
     it->c->stats.writes += res == 0;

@@ -77,6 +77,7 @@ struct controller {
     unsigned runs;                      /* plans under way */
     bool running;                       /* between start and stop */
     bool rescan;                        /* a key was lost for want of memory: add all */
+    int64_t answer_ns;                  /* a request takes, of late */
     struct controller_stats stats;      /* counters */
 };
 
@@ -145,6 +146,7 @@ struct op {
     struct source *source;   /* where its effect will be seen; NULL: nowhere */
     char *id;                /* the expectation; NULL: none */
     unsigned attempts;       /* so far */
+    int64_t began;           /* the request was asked, ns */
     bool looking;            /* the request is a GET of what exists already */
     bool made_name;          /* by us, from generateName */
 };
