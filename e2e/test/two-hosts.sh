@@ -85,7 +85,7 @@ pkill -INT -P $impostor 2>/dev/null || kill -INT $impostor
 ! wait $impostor || fail "a node with certificates of another CA has started"
 RAIA_STATE_DIR=$state_b raia down other >/dev/null 2>&1 || fail "the other head does not end"
 
-fenced() { [ "$(grep -c 'has not answered for longer than the lease' "$state_b/far-node/nodes/far-node/logs/raylet.log")" -ge "$1" ]; }
+fenced() { [ "$(grep -c 'has not answered for longer than the lease' "$state_b/far-node/nodes/far-node/logs/agent.log")" -ge "$1" ]; }
 cuts=0
 # cut HOW BACK: longer than the lease; the node is dead to the head, fences itself, and joins again.
 cut() {

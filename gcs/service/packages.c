@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -77,6 +78,16 @@ void packages_guard(struct packages *p, bool (*in_use)(void *arg, const char *sh
     p->fresh_ms = fresh_ms;
 }
 
+/* It is used now: to the nanosecond, as the kernel's own stamps are alike for some milliseconds. */
+static void touch(int fd)
+{
+    struct timespec now[2];
+
+    (void)clock_gettime(CLOCK_REALTIME, &now[0]);
+    now[1] = now[0];
+    (void)futimens(fd, now);
+}
+
 bool packages_touch(struct packages *p, const char *sha256)
 {
     uint64_t size;
@@ -94,19 +105,19 @@ bool packages_touch(struct packages *p, const char *sha256)
 struct candidate {
     char sha256[CRYPTO_SHA256_HEX_SIZE];
     uint64_t size;
-    int64_t used_ms; /* unix time */
+    int64_t used_ns; /* unix time */
 };
 
-static int64_t used_ms(const struct stat *st)
+static int64_t used_ns(const struct stat *st)
 {
-    return st->st_mtim.tv_sec * INT64_C(1000) + st->st_mtim.tv_nsec / 1000000;
+    return st->st_mtim.tv_sec * CLOCK_NS_PER_S + st->st_mtim.tv_nsec;
 }
 
 static int older_first(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
 
-    return x->used_ms < y->used_ms ? -1 : x->used_ms > y->used_ms;
+    return x->used_ns < y->used_ns ? -1 : x->used_ns > y->used_ns;
 }
 
 /* All whole packages, oldest first, in *ret_list (mem_free). Adds up everything anew: a package that
@@ -135,7 +146,7 @@ static size_t list_candidates(struct packages *p, DIR *dir, struct candidate **r
             list = more;
         }
         list[n].size = (uint64_t)st.st_size;
-        list[n].used_ms = used_ms(&st);
+        list[n].used_ns = used_ns(&st);
         memcpy(list[n++].sha256, entry->d_name, CRYPTO_SHA256_HEX_SIZE);
     }
     if (n)
@@ -148,7 +159,7 @@ static size_t list_candidates(struct packages *p, DIR *dir, struct candidate **r
 static void evict(struct packages *p, uint64_t need)
 {
     _cleanup_(mem_freep) struct candidate *list = NULL;
-    int64_t before = clock_unix_ms() - p->fresh_ms;
+    int64_t before = (clock_unix_ms() + 1 - p->fresh_ms) * CLOCK_NS_PER_MS;
     DIR *dir = p->in_use ? opendir(p->dir) : NULL;
     struct stat st;
 
@@ -157,10 +168,10 @@ static void evict(struct packages *p, uint64_t need)
     /* The lock keeps a package that is put there just now from being taken for the old one. */
     pthread_mutex_lock(&p->lock);
     size_t n = list_candidates(p, dir, &list);
-    for (size_t i = 0; i < n && p->bytes + need > p->max_all && list[i].used_ms <= before; i++)
+    for (size_t i = 0; i < n && p->bytes + need > p->max_all && list[i].used_ns <= before; i++)
         if (!p->in_use(p->arg, list[i].sha256) &&
             fstatat(dirfd(dir), list[i].sha256, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            used_ms(&st) == list[i].used_ms && unlinkat(dirfd(dir), list[i].sha256, 0) == 0)
+            used_ns(&st) == list[i].used_ns && unlinkat(dirfd(dir), list[i].sha256, 0) == 0)
             p->bytes -= list[i].size;
     pthread_mutex_unlock(&p->lock);
     closedir(dir);
@@ -184,7 +195,7 @@ int packages_read(struct packages *p, const char *sha256, uint64_t *ret_size, mo
         close(fd);
         return -RAIA_ERR_IO;
     }
-    (void)futimens(fd, NULL); /* it is used now */
+    touch(fd);
     *ret_size = (uint64_t)st.st_size;
     *ret_mode = st.st_mode & 0777;
     return fd;
@@ -286,6 +297,7 @@ int package_writer_finish(struct package_writer *w, struct raia_error *e)
     path = mem_printf("%s/%s", w->packages->dir, sha256);
     if (!path)
         return err_set(e, RAIA_ERR_NOMEM, "put package");
+    touch(w->fd);
     if (fchmod(w->fd, w->mode | 0400) < 0 || fsync(w->fd) < 0)
         return err_errno(e, errno, "put package: store '%s'", path);
     pthread_mutex_lock(&w->packages->lock);

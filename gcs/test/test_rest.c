@@ -364,6 +364,7 @@ Test(rest, entrypoint_resources)
     cr_assert_str_eq(start->resources[2]->name, "here");
     event = event_of("r", start->attempt, STARTED, 0);
     tell(event);
+    cr_assert_eq(ask("GET", "/api/jobs/r?wait_ms=45000&known_status=PENDING", NULL, NULL), 200);
     expect_status("r", "RUNNING");
     restart();
     gcs_client_register(&c, 2, true, (const char *)gcs_id(1));
