@@ -245,16 +245,25 @@ static int read_namespaces(struct operator* op, struct raia_error *e)
     return 0;
 }
 
+/*
+ * Who we are in the election. In a pod: the pod, by its name and UID (names come again), so that a
+ * container that is started again takes the Lease over at once, as its own. That is safe, for the
+ * process before it is dead: it was PID 1 of the only container of the pod that runs us, and the
+ * kubelet starts a container again only when its runtime has told that the last one has exited, with
+ * all of its PID namespace. Anywhere else nothing of that kind is known, and a name is never used by
+ * two processes.
+ */
 static int name_us(struct operator* op, struct raia_error *e)
 {
     char host[256] = "operator", random[9] = "";
     uint8_t bytes[4];
-    const char *pod = getenv("POD_NAME"), *ns = getenv("POD_NAMESPACE");
+    const char *pod = getenv("POD_NAME"), *uid = getenv("POD_UID"), *ns = getenv("POD_NAMESPACE");
+    bool in_pod = pod && pod[0];
     (void)gethostname(host, sizeof host - 1); /* any word will do */
     if (crypto_random(bytes, sizeof bytes) < 0)
         return err_set(e, RAIA_ERR_INTERNAL, "no random numbers");
     crypto_hex(bytes, sizeof bytes, random);
-    op->identity = mem_printf("%s_%s", pod && pod[0] ? pod : host, random);
+    op->identity = mem_printf("%s_%s", in_pod ? pod : host, in_pod && uid && uid[0] ? uid : random);
     if (op->s->leader_namespace[0])
         ns = op->s->leader_namespace;
     op->lease_ns = mem_strdup(ns && ns[0] ? ns : op->kube.ns);

@@ -2,7 +2,7 @@
  * Leader election by one Lease (coordination.k8s.io/v1): at most one operator acts.
  *
  *     struct kube_lease_options o = {.ns = "raia-system", .name = "raia-operator",
- *                                    .identity = hostname_and_random, .on_change = on_leader};
+ *                                    .identity = pod_and_its_uid,     .on_change = on_leader};
  *     r = kube_lease_new(client, &o, &lease, e);
  *     kube_lease_start(lease);
  *     if (!kube_lease_held(lease)) return;         // before each write
@@ -26,7 +26,9 @@ struct kube_lease;
 struct kube_lease_options {
     const char *ns;       /* of the Lease */
     const char *name;     /* of the Lease */
-    const char *identity; /* who we are: unique among all that may lead, and after a restart */
+    const char *identity; /* who we are: unique among all that may lead. A Lease that names it is
+                           * taken at once, so whoever starts again may only come with the same one
+                           * when the process before it is surely dead */
     int duration_s;       /* others wait so long; default 15 */
     int renew_s;          /* we step down after that; default 10 */
     int retry_ms;         /* between attempts and renewals; default 2,000, with jitter */

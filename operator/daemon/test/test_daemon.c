@@ -4,7 +4,6 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,77 +13,22 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "http/http_client.h"
-#include "http/http_server.h"
-#include "kube/sim/model_server.h"
+#include "kube/sim/model_http.h"
 
 #define DEADLINE_S 120
-#define WATCHES    32
 #define LEASES     "/apis/coordination.k8s.io/v1/leases"
 #define CRDS       "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 /* ---- the model behind HTTP, stepped by the test ---- */
 
 static struct kube_model *model;
-static struct http_server *server;
-static struct {
-    struct http_stream *stream;     /* to the operator */
-    struct kube_model_watch *watch; /* of the model */
-} watches[WATCHES];
-
-static void on_any(struct http_exchange *x, void *arg)
-{
-    static const char *const names[] = {"watch",    "resourceVersion", "sendInitialEvents",
-                                        "continue", "limit",           "labelSelector"};
-    char target[1024];
-    size_t len = 0, n = (size_t)snprintf(target, sizeof target, "%s?x=1", http_path(x));
-    struct kube_model_answer a;
-    (void)arg;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *v = http_query(x, names[i]);
-        if (v) {
-            _cleanup_(mem_freep) char *coded = http_escape(v);
-            n += (size_t)snprintf(target + n, sizeof target - n, "&%s=%s", names[i], coded);
-        }
-    }
-    const char *body = http_body(x, &len);
-    struct kube_request rq = {.method = http_method(x),
-                              .target = target,
-                              .content_type = http_header_of(x, "Content-Type"),
-                              .body = len ? body : NULL,
-                              .body_len = len};
-    kube_model_handle(model, &rq, clock_unix_ms(), &a);
-    for (size_t i = 0; a.watch && i < WATCHES; i++) {
-        if (watches[i].stream)
-            continue;
-        watches[i].watch = STEAL(a.watch);
-        watches[i].stream = http_answer_stream(x, 200, "application/json", 1 << 20, NULL, NULL);
-        kube_model_answer_done(&a);
-        return;
-    }
-    http_answer(x, a.status, "application/json", a.body ? a.body : "", a.body ? strlen(a.body) : 0);
-    kube_model_answer_done(&a);
-}
+static struct kube_model_http *http;
 
 static void step(void)
 {
-    struct pollfd p = {.fd = http_server_fd(server), .events = POLLIN};
-    poll(&p, 1, 10);
-    http_server_step(server);
-    for (size_t i = 0; i < WATCHES; i++) {
-        bool expired = false, failed = false;
-        char *line;
-        while (watches[i].stream && !failed &&
-               (line = kube_model_watch_next(watches[i].watch, &expired))) {
-            failed = http_stream_write(watches[i].stream, line, strlen(line)) < 0 || expired;
-            mem_free(line);
-        }
-        if (failed) {
-            http_stream_end(watches[i].stream);
-            kube_model_watch_free(watches[i].watch);
-            watches[i].stream = NULL;
-        }
-    }
+    kube_model_http_step(http);
 }
 
 static void tell(const char *method, const char *target, const char *body)
@@ -123,18 +67,17 @@ struct program {
     char dir[64];      /* its kubeconfig's folder */
 };
 
+static void serve(void)
+{
+    kube_model_new(&model);
+    kube_model_http_new(model, NULL, &http);
+}
+
 static void begin(struct program *p)
 {
-    static const struct http_route routes[] = {
-        {.method = "GET", .pattern = "/{rest...}", .handle = on_any, .open = true},
-        {.method = "POST", .pattern = "/{rest...}", .handle = on_any, .open = true},
-        {.method = "PATCH", .pattern = "/{rest...}", .handle = on_any, .open = true},
-        {.method = "DELETE", .pattern = "/{rest...}", .handle = on_any, .open = true}};
-    struct http_server_options o = {0};
     char path[128], text[512];
     int fds[2];
-    kube_model_new(&model);
-    cr_assert_eq(http_server_new(&o, routes, 4, NULL, &server, NULL), 0);
+    *p = (struct program){0};
     snprintf(p->dir, sizeof p->dir, "/tmp/raia-operator-XXXXXX");
     cr_assert_not_null(mkdtemp(p->dir));
     snprintf(path, sizeof path, "%s/kubeconfig", p->dir);
@@ -143,7 +86,7 @@ static void begin(struct program *p)
                      "users: [{name: u, user: {}}]\n"
                      "contexts: [{name: x, context: {cluster: c, user: u, namespace: raia}}]\n"
                      "current-context: x\n",
-                     http_server_port(server));
+                     kube_model_http_port(http));
     cr_assert_eq(io_write_file(path, text, (size_t)n, 0600, 0, NULL), 0);
     cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
     p->pid = fork();
@@ -195,7 +138,8 @@ static int look(unsigned port, const char *path, char *text, size_t size)
     return rp.status;
 }
 
-static int ended(struct program *p)
+/* As waitpid has it. */
+static int status_of(struct program *p)
 {
     int64_t deadline = clock_now_ns() + DEADLINE_S * CLOCK_NS_PER_S;
     int status = 0;
@@ -204,6 +148,12 @@ static int ended(struct program *p)
         step();
     }
     read_log(p);
+    return status;
+}
+
+static int ended(struct program *p)
+{
+    int status = status_of(p);
     cr_assert(WIFEXITED(status), "it was killed by signal %d:\n%s", WTERMSIG(status), p->log);
     return WEXITSTATUS(status);
 }
@@ -212,19 +162,22 @@ static void finish(struct program *p)
 {
     close(p->out);
     (void)io_remove_tree(p->dir, NULL);
-    for (size_t i = 0; i < WATCHES; i++)
-        if (watches[i].stream) {
-            http_stream_end(watches[i].stream);
-            kube_model_watch_free(watches[i].watch);
-        }
-    http_server_free(server);
+}
+
+static void serve_no_more(void)
+{
+    kube_model_http_free(http);
     kube_model_free(model);
+}
+
+static const struct json *lease(void)
+{
+    return kube_model_get(model, LEASES, "raia", "raia-operator-leader");
 }
 
 static const char *holder(void)
 {
-    return json_str(json_at(kube_model_get(model, LEASES, "raia", "raia-operator-leader"),
-                            "spec.holderIdentity"));
+    return json_str(json_at(lease(), "spec.holderIdentity"));
 }
 
 static void wait_ready(unsigned port)
@@ -243,6 +196,7 @@ Test(daemon, life, .timeout = 300)
 {
     static struct program p;
     static char text[1 << 18];
+    serve();
     begin(&p);
     unsigned health = port_of(&p, "health_port="), metrics = port_of(&p, "metrics_port=");
     wait_log(&p, "waiting for a resource definition");
@@ -262,12 +216,14 @@ Test(daemon, life, .timeout = 300)
     cr_assert(strstr(p.log, "stopped"));
     cr_assert_str_eq(holder(), "");
     finish(&p);
+    serve_no_more();
 }
 
 /* Whoever loses the lease ends, with a failure, for another one may act. */
 Test(daemon, deposed, .timeout = 300)
 {
     static struct program p;
+    serve();
     begin(&p);
     add_definition("rayclusters.ray.io");
     add_definition("rayjobs.ray.io");
@@ -278,4 +234,47 @@ Test(daemon, deposed, .timeout = 300)
     cr_assert(strstr(p.log, "the lease is lost"));
     cr_assert_str_eq(holder(), "another");
     finish(&p);
+    serve_no_more();
+}
+
+static int64_t transitions(void)
+{
+    int64_t n = -1;
+    (void)json_int(json_at(lease(), "spec.leaseTransitions"), &n);
+    return n;
+}
+
+/* A container that is killed and started again in the same pod goes on under its own Lease, which
+ * has not changed hands; the same program elsewhere is another one. */
+Test(daemon, restarted, .timeout = 300)
+{
+    static struct program p;
+    _cleanup_(mem_freep) char *before = NULL;
+    serve();
+    add_definition("rayclusters.ray.io");
+    add_definition("rayjobs.ray.io");
+    cr_assert(setenv("POD_NAME", "op-1", 1) == 0 && setenv("POD_UID", "u-1", 1) == 0);
+    for (int i = 0; i < 2; i++) {
+        begin(&p);
+        wait_log(&p, "holds the lease");
+        cr_assert_str_eq(holder(), "op-1_u-1");
+        cr_assert_eq(transitions(), 0, "it was not taken as its own");
+        cr_assert_eq(kill(p.pid, i ? SIGTERM : SIGKILL), 0);
+        cr_assert_eq(status_of(&p), i ? 0 : SIGKILL);
+        finish(&p);
+    }
+    cr_assert_eq(unsetenv("POD_UID"), 0);
+    for (int i = 0; i < 2; i++) {
+        begin(&p);
+        wait_log(&p, "holds the lease");
+        cr_assert_eq(transitions(), i + 1);
+        cr_assert(!before || strcmp(before, holder()) != 0, "%s comes again", before);
+        mem_free(before);
+        before = mem_strdup(holder());
+        cr_assert_eq(kill(p.pid, SIGTERM), 0);
+        cr_assert_eq(ended(&p), 0, "%s", p.log);
+        cr_assert_str_eq(holder(), "");
+        finish(&p);
+    }
+    serve_no_more();
 }

@@ -85,6 +85,46 @@ Test(lease, handed_over)
     sim_free(s);
 }
 
+/* Its process is killed: nothing is stopped or given up. */
+static void die(struct sim *s, struct candidate *k)
+{
+    while (!kube_client_idle(k->c))
+        sim_run(s, sim_now(s) + S / 10);
+    kube_lease_free(k->lease);
+    kube_client_free(k->c);
+    kube_transport_free(k->t);
+    *k = (struct candidate){0};
+}
+
+/* Whoever comes again under the name that the Lease bears has it at once; under another name it
+ * waits until the Lease has run out. */
+Test(lease, taken_up_again)
+{
+    struct sim *s = NULL;
+    struct kube_model *m;
+    struct candidate a = {0};
+    cr_assert_eq(sim_new(1, &s), 0);
+    kube_model_new(&m);
+    join(s, m, &a, 0);
+    sim_run(s, 60 * S);
+    cr_assert(kube_lease_held(a.lease));
+    die(s, &a);
+    int64_t died = sim_now(s);
+    join(s, m, &a, 0);
+    sim_run(s, died + S);
+    cr_assert(kube_lease_held(a.lease), "it waits for itself");
+    die(s, &a);
+    died = sim_now(s);
+    join(s, m, &a, 1);
+    sim_run(s, died + 12 * S);
+    cr_assert_not(kube_lease_held(a.lease), "another one's Lease that may still be held");
+    sim_run(s, died + 25 * S);
+    cr_assert(kube_lease_held(a.lease));
+    leave(s, &a);
+    kube_model_free(m);
+    sim_free(s);
+}
+
 /* Three candidates, faults, one that is cut off again and again: never two at a time. */
 static int contest(struct sim *s, void *ctx)
 {

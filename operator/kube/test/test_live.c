@@ -12,87 +12,30 @@
 
 #include "base/clock.h"
 #include "base/io.h"
-#include "http/test/http_fixture.h"
+#include "base/mem.h"
 #include "kube/http_transport.h"
 #include "kube/informer.h"
 #include "kube/lease.h"
 #include "kube/recorder.h"
-#include "kube/sim/model_server.h"
+#include "kube/sim/model_http.h"
 
 #define DEADLINE_MS 60000
+#define TOKEN       "secret-token"
 
-/* ---- the model behind HTTP ---- */
+/* ---- the model behind HTTP, on a thread of its own ---- */
 
-static struct kube_model *model;
-
-struct open_watch {
-    struct http_stream *stream;     /* to the client */
-    struct kube_model_watch *watch; /* of the model */
+struct serving {
+    struct kube_model_http *http; /* of the model */
+    pthread_t thread;             /* steps it */
+    atomic_bool stop;             /* ends the thread */
 };
-static struct open_watch watches[8];
 
-static void on_any(struct http_exchange *x, void *arg)
+static void *serve(void *arg)
 {
-    static const char *const names[] = {"watch",    "resourceVersion", "sendInitialEvents",
-                                        "continue", "limit",           "labelSelector"};
-    char target[1024];
-    size_t len = 0, n = (size_t)snprintf(target, sizeof target, "%s?x=1", http_path(x));
-    const char *token = http_header_of(x, "Authorization");
-    struct kube_model_answer a;
-    (void)arg;
-    if (!token || strcmp(token, "Bearer " TOKEN) != 0) {
-        http_answer_text(x, 401, "Unauthorized");
-        return;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *v = http_query(x, names[i]);
-        if (v) {
-            _cleanup_(mem_freep) char *coded = http_escape(v);
-            n += (size_t)snprintf(target + n, sizeof target - n, "&%s=%s", names[i], coded);
-        }
-    }
-    const char *body = http_body(x, &len);
-    struct kube_request rq = {.method = http_method(x),
-                              .target = target,
-                              .content_type = http_header_of(x, "Content-Type"),
-                              .body = len ? body : NULL,
-                              .body_len = len};
-    kube_model_handle(model, &rq, clock_unix_ms(), &a);
-    if (a.watch) {
-        for (size_t i = 0; i < 8; i++) {
-            if (watches[i].stream)
-                continue;
-            watches[i].watch = STEAL(a.watch);
-            watches[i].stream = http_answer_stream(x, 200, "application/json", 1 << 20, NULL, NULL);
-            break;
-        }
-    } else {
-        http_answer(x, a.status, "application/json", a.body, strlen(a.body));
-    }
-    kube_model_answer_done(&a);
-}
-
-static void close_watch(struct open_watch *w)
-{
-    if (w->stream)
-        http_stream_end(w->stream);
-    kube_model_watch_free(w->watch);
-    *w = (struct open_watch){0};
-}
-
-static void serve_watches(void)
-{
-    for (size_t i = 0; i < 8; i++) {
-        bool expired = false;
-        int r = 0;
-        for (char *line; watches[i].stream && r == 0 &&
-                         (line = kube_model_watch_next(watches[i].watch, &expired));) {
-            r = http_stream_write(watches[i].stream, line, strlen(line));
-            mem_free(line);
-        }
-        if (r < 0 || expired)
-            close_watch(&watches[i]);
-    }
+    struct serving *s = arg;
+    while (!atomic_load(&s->stop))
+        kube_model_http_step(s->http);
+    return NULL;
 }
 
 /* ---- the client ---- */
@@ -295,32 +238,24 @@ static void scenario(struct live *l, bool real, bool no_streaming)
     cr_assert_eq(loop_free(l->loop), 0);
 }
 
-static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/api/{rest...}", .handle = on_any, .open = true},
-    {.method = "POST", .pattern = "/api/{rest...}", .handle = on_any, .open = true},
-    {.method = "PATCH", .pattern = "/api/{rest...}", .handle = on_any, .open = true},
-    {.method = "DELETE", .pattern = "/api/{rest...}", .handle = on_any, .open = true},
-    {.method = "GET", .pattern = "/apis/{rest...}", .handle = on_any, .open = true},
-    {.method = "POST", .pattern = "/apis/{rest...}", .handle = on_any, .open = true},
-    {.method = "PATCH", .pattern = "/apis/{rest...}", .handle = on_any, .open = true},
-    {.method = "DELETE", .pattern = "/apis/{rest...}", .handle = on_any, .open = true},
-};
-
 /* Over our own HTTP server; the token comes from a file, and is replaced by a valid one after the
  * first refusal. */
 Test(live, model, .timeout = 300)
 {
-    static struct fixture f = {.tick = serve_watches};
+    static struct serving s;
     static struct live l;
-    char path[] = "/tmp/kube-tokenXXXXXX";
+    struct kube_model *model;
+    char path[] = "/tmp/kube-tokenXXXXXX", url[64];
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
     close(fd);
     kube_model_new(&model);
-    fixture_start(&f, routes, sizeof routes / sizeof *routes, (struct http_server_options){0});
+    kube_model_http_new(model, TOKEN, &s.http);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", kube_model_http_port(s.http));
+    cr_assert_eq(pthread_create(&s.thread, NULL, serve, &s), 0);
     cr_assert_eq(io_write_file(path, "old", 3, 0600, 0, NULL), 0);
     for (int i = 0; i < 2; i++) {
-        l = (struct live){.cfg = {.server = f.url, .token_file = path}};
+        l = (struct live){.cfg = {.server = url, .token_file = path}};
         if (i == 0) {
             cr_assert_eq(loop_new(&l.loop, NULL), 0);
             cr_assert_eq(kube_http_new(l.loop, &l.cfg, 0, &l.t, NULL), 0);
@@ -339,10 +274,9 @@ Test(live, model, .timeout = 300)
         }
         scenario(&l, false, i == 0);
     }
-    fixture_halt(&f);
-    for (size_t i = 0; i < 8; i++)
-        close_watch(&watches[i]);
-    http_server_free(f.s);
+    atomic_store(&s.stop, true);
+    cr_assert_eq(pthread_join(s.thread, NULL), 0);
+    kube_model_http_free(s.http);
     kube_model_free(model);
     unlink(path);
 }
