@@ -59,6 +59,18 @@ static bool late_to_run(struct rayjob_pass *x)
                    "preRunningDeadlineSeconds", "PreRunningDeadlineSeconds");
 }
 
+/* The submitter beside the head may end before every worker is ready; the head is not ready after that,
+ * so that the cluster would never be. */
+static bool sidecar_ended(const struct rayjob_pass *x)
+{
+    struct rayjob_submitter sub;
+
+    if (x->job->mode != RAY_JOB_SIDECAR || x->cluster->meta->deleting)
+        return false;
+    rayjob_submitter_state(x, &sub);
+    return sub.finished;
+}
+
 static void initializing(struct rayjob_pass *x)
 {
     if (x->job->suspend) {
@@ -81,7 +93,7 @@ static void initializing(struct rayjob_pass *x)
         return;
     }
     rayjob_copy_cluster_status(x);
-    if (!rayjob_cluster_ready(x))
+    if (!rayjob_cluster_ready(x) && !sidecar_ended(x))
         return;
     if (!*rayjob_get(x, "dashboardURL")) {
         _cleanup_(mem_freep) char *address = rayjob_address(x, x->view);

@@ -69,6 +69,14 @@ def our_command(pod):
     c["args"] = [re.sub(r"\$(\w+)", r"$(\1)", w) for w in shlex.split(start)[2:] if w != "--block"]
 
 
+def without_our_mounts(pod):
+    """SidecarMode: the submitter in the RayCluster has them already, and their volume is only in the pod."""
+    volumes = {v["name"] for v in pod["spec"].get("volumes") or []}
+    for c in pod["spec"]["containers"]:
+        if "volumeMounts" in c:
+            c["volumeMounts"] = [m for m in c["volumeMounts"] if m["mountPath"] != "/opt/raia" or m["name"] in volumes]
+
+
 def plain(o):
     """What of an object is compared."""
     o = copy.deepcopy(o)
@@ -132,6 +140,7 @@ class Sample:
                 continue
             wanted = g.pod()
             our_command(wanted)
+            without_our_mounts(wanted)
             wanted = self.defaulted(wanted)
             must(wanted, f"group {g.name}: a pod as KubeRay makes it is refused, and ours is not")
             seen = set()
@@ -240,7 +249,9 @@ class Sample:
                 if name not in why:
                     why[name] = self.t.nodes.obstacles(p, self.ns)
                 if why[name] is None:
-                    if not ready(p) and not self.excused(p, pods, why):
+                    if self.submitting(p):
+                        left.append(f"the submitter in {name} has not ended")
+                    elif not ready(p) and not self.excused(p, pods, why):
                         left.append(f"{name} is not ready")
                 elif not all(self.t.nodes.said(p, self.ns, *w) for w in why[name]):
                     left.append(f"{name} does not say {why[name]}")
@@ -258,8 +269,9 @@ class Sample:
             must(s["observedGeneration"] == get()["metadata"]["generation"], "observedGeneration")
             return "ready"
         s = get()["status"]
-        must(s.get("state", "") != "ready" and condition(get(), "RayClusterProvisioned").get("status") == "False", f"not all pods are ready, and the status says {s}")
-        head = next(p for p in pods if p["metadata"]["labels"]["ray.io/node-type"] == "head")
+        if not any(self.submitted(p) for p in pods): # which may be before or after all pods were ready
+            must(s.get("state", "") != "ready" and condition(get(), "RayClusterProvisioned").get("status") == "False", f"not all pods are ready, and the status says {s}")
+        head = next(p for p in self.pods(o) if p["metadata"]["labels"]["ray.io/node-type"] == "head")
         must(until(10, lambda: (condition(get(), "HeadPodReady").get("status") == "True") == ready(head)), f"the head's readiness: {condition(get(), 'HeadPodReady')}")
         return "pending: " + "; ".join(sorted({self.reason(p, why) for p in pods if not ready(p)}))
 
@@ -274,13 +286,24 @@ class Sample:
         """A pod that could run, and is not ready for a reason that is not ours."""
         heads = [p for p in pods if p["metadata"]["labels"]["ray.io/node-type"] == "head"]
         conditions = {c["type"]: c for c in pod["status"].get("conditions") or []}
-        if self.own_program(pod) and broken_program(pod):
+        if self.own_program(pod) and broken_program(pod) or self.submitted(pod):
             return True
         if not self.fits and crowded(conditions):
             return True
         blocked = [p for p in heads if p is not pod and not ready(p) and (why.get(p["metadata"]["name"]) or self.own_program(p) and broken_program(p)
                                                         or not self.fits and crowded({c["type"]: c for c in p["status"].get("conditions") or []}))]
         return bool(blocked) and waits_for_head(pod)
+
+    @staticmethod
+    def submitted(pod):
+        """A head whose submitter (SidecarMode) has ended: it is not ready after that, and all else in it is."""
+        states = pod["status"].get("containerStatuses") or []
+        return any(s["name"] == "ray-job-submitter" and "terminated" in (s.get("state") or {}) for s in states) and \
+            all(s["ready"] for s in states if s["name"] != "ray-job-submitter")
+
+    def submitting(self, pod):
+        """One whose submitter has not ended: it will, as its program is not in the image."""
+        return any(c["name"] == "ray-job-submitter" for c in pod["spec"]["containers"]) and not self.submitted(pod)
 
     @staticmethod
     def own_program(pod):

@@ -242,6 +242,34 @@ Test(rayjob, sidecar_mode)
     model_free(w);
 }
 
+/* SidecarMode: a submitter that ended before all workers were ready left a head that never is: its end is
+ * looked at all the same. */
+Test(rayjob, sidecar_ends_early)
+{
+    struct model *w = by_hand("SidecarMode", "");
+    struct model_object *pod = &w->o[MODEL_OBJECTS - 1];
+
+    steps(w, 3);
+    pod->used = true;
+    pod->kind = SEEN_PODS;
+    pod->tree = json_new_object();
+    model_set(pod->tree, "metadata",
+              "{\"name\":\"the-head\",\"namespace\":\"ns\",\"uid\":\"p\",\"labels\":{}}");
+    cr_assert_eq(json_set_str(json_at(pod->tree, "metadata.labels"), "ray.io/cluster",
+                              model_status(w, "rayClusterName")),
+                 0);
+    model_set(pod->tree, "status",
+              "{\"containerStatuses\":[{\"name\":\"ray-job-submitter\",\"state\":{\"terminated\":"
+              "{\"exitCode\":1,\"reason\":\"Error\",\"finishedAt\":\"2026-11-22T00:00:00Z\"}}}]}");
+    steps(w, 2);
+    expect_status(w, STATE, "Running");
+    steps(w, 1);
+    answer_status(w, "FAILED");
+    expect_status(w, STATE, "Failed");
+    expect_status(w, "reason", "AppFailed");
+    model_free(w);
+}
+
 /* InteractiveMode waits for the id of a job that the user submits. */
 Test(rayjob, interactive_mode)
 {
