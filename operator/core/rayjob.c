@@ -33,30 +33,12 @@ static bool has_finalizer(const struct rayjob_pass *x)
     return false;
 }
 
-/* One of the two deadlines: a count of seconds since the attempt began. */
-static bool is_late(struct rayjob_pass *x, int64_t seconds, const char *reason, const char *field,
-                    const char *name)
-{
-    int64_t due = rayjob_time(x, "startTime") + seconds * 1000;
-    char text[64];
-
-    if (seconds <= 0)
-        return false;
-    if (rayjob_wall_ms(x) < due) {
-        rayjob_again_ms(x, due);
-        return false;
-    }
-    rayjob_fail(x, reason, "The RayJob has passed the %s. StartTime: %s. %s: %lld", field,
-                rayjob_time_text(x, "startTime", text, sizeof text), name, (long long)seconds);
-    return true;
-}
-
 static bool late_to_run(struct rayjob_pass *x)
 {
     /* A job that is known at the head has run before. */
     return !*rayjob_get(x, "jobStatus") &&
-           is_late(x, x->job->pre_running_deadline_s, "PreRunningDeadlineExceeded",
-                   "preRunningDeadlineSeconds", "PreRunningDeadlineSeconds");
+           rayjob_is_late(x, x->job->pre_running_deadline_s, "PreRunningDeadlineExceeded",
+                          "preRunningDeadlineSeconds", "PreRunningDeadlineSeconds");
 }
 
 /* The submitter beside the head may end before every worker is ready; the head is not ready after that,
@@ -77,9 +59,7 @@ static void initializing(struct rayjob_pass *x)
         rayjob_move(x, RAYJOB_SUSPENDING);
         return;
     }
-    if (is_late(x, x->job->active_deadline_s, "DeadlineExceeded", "activeDeadlineSeconds",
-                "ActiveDeadlineSeconds") ||
-        late_to_run(x))
+    if (rayjob_late_to_end(x) || late_to_run(x))
         return;
     rayjob_drop_strays(x);
     if (!x->cluster) {

@@ -25,6 +25,7 @@
 /* How long it waits, ns. */
 #define RAYJOB_S         INT64_C(1000000000)
 #define RAYJOB_POLL_NS   (3 * RAYJOB_S)   /* between requests that bring no news */
+#define RAYJOB_HEAD_NS   (5 * RAYJOB_S)   /* the head is lost, the submitter has not ended */
 #define RAYJOB_DONE_NS   (30 * RAYJOB_S)  /* the submitter has ended, the Ray job has not */
 #define RAYJOB_GRACE_NS  (300 * RAYJOB_S) /* the Ray job has ended, the submitter has not */
 #define RAYJOB_SILENT_NS (300 * RAYJOB_S) /* the head does not answer */

@@ -60,6 +60,9 @@ struct rayjob_memory {
     bool submitting;       /* ... and it is under way */
     bool refused;          /* the head refused the submission for good: message */
     int64_t submitter_end; /* ns: the submitter was first seen to have ended; 0 */
+    char head[64];         /* UID of the head pod that has the job; "": not known */
+    int64_t head_lost_at;  /* ns: when it was first seen to go, or gone; 0: it is there */
+    bool head_gone;        /* it is gone, and what it knew with it */
     int64_t stopped_at;    /* ns: when the last request to stop began; 0: none */
     bool stopped;          /* one of them was answered */
     unsigned stops;        /* how many there were */
@@ -135,9 +138,23 @@ void rayjob_again_ms(struct rayjob_pass *x, int64_t unix_ms);
 /* "2026-11-22 18:00:00 +0000 UTC" of a time in the status, as KubeRay's messages have it. */
 const char *rayjob_time_text(const struct rayjob_pass *x, const char *key, char *buf, size_t size);
 
+/* A count of seconds since the attempt began: one of the two deadlines has passed, and it has
+ * failed. */
+bool rayjob_is_late(struct rayjob_pass *x, int64_t seconds, const char *reason, const char *field,
+                    const char *name);
+/* activeDeadlineSeconds. */
+bool rayjob_late_to_end(struct rayjob_pass *x);
+
 /* ---- rayjob_run.c: Running ---- */
 
 void rayjob_running(struct rayjob_pass *x);
+
+/* ---- rayjob_head.c: the head pod that has the job ---- */
+
+/* Looks what has become of it. */
+void rayjob_head_look(struct rayjob_pass *x);
+/* The job was lost with it. Whoever may have seen the end just before has a little time to tell. */
+bool rayjob_head_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub);
 
 /* ---- rayjob_cluster.c: the RayCluster, and the service beside it ---- */
 

@@ -14,6 +14,7 @@ enum rayjob_plant {
     RAYJOB_PLANT_COUNT_TWICE, /* a failure is counted when it is seen and when it is cleared up */
     RAYJOB_PLANT_RESUBMIT,    /* a job that its head forgot is submitted again */
     RAYJOB_PLANT_OLD_ANSWER,  /* answers of an earlier attempt are taken for this one's */
+    RAYJOB_PLANT_HASTY,       /* a lost head ends the attempt, whatever a submitter has seen */
     RAYJOB_PLANTS_END
 };
 extern enum rayjob_plant rayjob_planted;

@@ -72,7 +72,8 @@ static void take_its_word(struct rayjob_pass *x, const struct rayjob_submitter *
     rayjob_move(x, sub->failed ? RAYJOB_FAILED : RAYJOB_COMPLETE);
 }
 
-/* Thirty seconds after the submitter ended, as far as we know; or what it said is all there is. */
+/* Thirty seconds after the submitter ended, as far as we know; or what it said is all there is, for
+ * the head is gone. */
 static void waited_for_end(struct rayjob_pass *x, const struct rayjob_submitter *sub, bool running)
 {
     char text[KUBE_WALL_TIME_SIZE] = "";
@@ -111,13 +112,13 @@ static void submitter_ended(struct rayjob_pass *x, const struct rayjob_submitter
         submission_failed(x, sub);
     } else if (absent && sub->own && !sub->failed) {
         waited_for_end(x, sub, false);
-    } else if (absent && sub->failed && known) {
+    } else if ((absent || m->head_gone) && sub->failed && known) {
         lost(x);
     } else if (absent && sub->failed) {
         submission_failed(x, sub);
     } else if (absent) {
         rayjob_fail(x, "AppFailed", "Submitter completed but Ray job not found in RayCluster.");
-    } else if (x->s->now >= m->submitter_end + RAYJOB_DONE_NS) {
+    } else if (x->s->now >= m->submitter_end + RAYJOB_DONE_NS || m->head_gone) {
         waited_for_end(x, sub, running);
     } else {
         rayjob_probe(x);
@@ -167,6 +168,10 @@ static bool is_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub)
         return false;
     if (sub->finished && sub->own && !sub->failed)
         return false; /* it saw a good end before */
+    if (!sub->finished && rayjob_head_lost(x, sub)) {
+        lost(x);
+        return true;
+    }
     if (m->found == RAYJOB_FOUND && start && m->start_ms > start + LOST_MS) {
         lost(x);
         return true;
@@ -230,30 +235,12 @@ static void go_on(struct rayjob_pass *x, const struct rayjob_submitter *sub)
         rayjob_poll(x);
 }
 
-static bool deadline_passed(struct rayjob_pass *x)
-{
-    int64_t seconds = x->job->active_deadline_s;
-    int64_t due = rayjob_time(x, "startTime") + seconds * 1000;
-    char text[64];
-
-    if (seconds <= 0)
-        return false;
-    if (rayjob_wall_ms(x) < due) {
-        rayjob_again_ms(x, due);
-        return false;
-    }
-    rayjob_fail(x, "DeadlineExceeded",
-                "The RayJob has passed the activeDeadlineSeconds. StartTime: %s. "
-                "ActiveDeadlineSeconds: %lld",
-                rayjob_time_text(x, "startTime", text, sizeof text), (long long)seconds);
-    return true;
-}
-
 void rayjob_running(struct rayjob_pass *x)
 {
     struct rayjob_submitter sub;
 
     rayjob_submitter_state(x, &sub);
+    rayjob_head_look(x);
     if (is_lost(x, &sub) && x->state != RAYJOB_RUNNING)
         return;
     rayjob_copy_job_status(x);
@@ -267,7 +254,7 @@ void rayjob_running(struct rayjob_pass *x)
         rayjob_move(x, RAYJOB_SUSPENDING);
         return;
     }
-    if (deadline_passed(x) || rayjob_status_ended(rayjob_get(x, "jobStatus")))
+    if (rayjob_late_to_end(x) || rayjob_status_ended(rayjob_get(x, "jobStatus")))
         return;
     if (sub.finished)
         submitter_ended(x, &sub);

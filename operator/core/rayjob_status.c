@@ -258,3 +258,26 @@ void rayjob_copy_job_status(struct rayjob_pass *x)
         failed(x, json_set_str(info, "endTime", kube_wall_time(m->end_ms, text)));
     failed(x, json_set(x->status, "rayJobInfo", info));
 }
+
+bool rayjob_is_late(struct rayjob_pass *x, int64_t seconds, const char *reason, const char *field,
+                    const char *name)
+{
+    int64_t due = rayjob_time(x, "startTime") + seconds * 1000;
+    char text[64];
+
+    if (seconds <= 0)
+        return false;
+    if (rayjob_wall_ms(x) < due) {
+        rayjob_again_ms(x, due);
+        return false;
+    }
+    rayjob_fail(x, reason, "The RayJob has passed the %s. StartTime: %s. %s: %lld", field,
+                rayjob_time_text(x, "startTime", text, sizeof text), name, (long long)seconds);
+    return true;
+}
+
+bool rayjob_late_to_end(struct rayjob_pass *x)
+{
+    return rayjob_is_late(x, x->job->active_deadline_s, "DeadlineExceeded", "activeDeadlineSeconds",
+                          "ActiveDeadlineSeconds");
+}

@@ -38,6 +38,8 @@ struct model_submitter {
     bool knows;        /* it saw the job at the head */
     int64_t away;      /* ns: since when the head is away; 0 */
     unsigned failures; /* exits with 75 so far */
+    int64_t told_at;   /* ns: its exit is seen by the API server then; 0: it runs */
+    int exit;          /* its exit status, then */
 };
 
 struct model_object {

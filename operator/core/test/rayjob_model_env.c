@@ -171,7 +171,11 @@ static void lose_head(struct model *w, struct model_object *c)
     }
     c->epoch++;
     say_head(c, "ready", false);
-    if (pod)
+    if (pod && prng_chance(&w->prng, 0.3))
+        pod->gone_at = w->now + prng_range(&w->prng, 1, 8000) * MODEL_MS; /* it ends in order */
+    else if (pod && prng_chance(&w->prng, 0.3))
+        model_set(pod->tree, "status.phase", "\"Failed\"");
+    else if (pod)
         drop(w, pod);
     w->dirty = true;
 }
@@ -186,9 +190,14 @@ static void step_cluster(struct model *w, struct model_object *c)
         w->dirty = true;
     }
     if (!c->head_up && c->head_back_at && w->now >= c->head_back_at) {
+        struct model_object *old = head_pod(w, c);
+
         c->head_back_at = 0;
         c->head_up = true;
         say_head(c, "ready", true);
+        if (old)
+            drop(w, old);
+        make_head_pod(w, c);
         w->dirty = true;
     }
     if (!w->chaos || !c->head_up)
@@ -332,10 +341,19 @@ static void exit_sidecar(struct model *w, struct model_object *pod, int code)
     w->dirty = true;
 }
 
+/* Kubelet and Job controller see it a little later. */
 static void exit_job(struct model *w, struct model_object *o, int code)
 {
-    int64_t limit = 2;
+    o->sub.exit = code;
+    o->sub.told_at = w->now + prng_range(&w->prng, 1, 3000) * MODEL_MS;
+}
 
+static void tell_exit(struct model *w, struct model_object *o)
+{
+    int64_t limit = 2;
+    int code = o->sub.exit;
+
+    o->sub.told_at = 0;
     (void)json_int(json_at(o->tree, "spec.backoffLimit"), &limit);
     if (code == 75 && (int64_t)++o->sub.failures <= limit) {
         o->sub.begins_at = w->now + 10 * CLOCK_NS_PER_S;
@@ -385,6 +403,11 @@ static void step_job(struct model *w, struct model_object *o)
 
     if (json_first(json_at(o->tree, "status.conditions")) || w->now < o->sub.begins_at)
         return;
+    if (o->sub.told_at) {
+        if (w->now >= o->sub.told_at)
+            tell_exit(w, o);
+        return;
+    }
     if (w->chaos && prng_chance(&w->prng, 0.002)) { /* its pod is lost */
         o->sub.knows = false;
         o->sub.begins_at = w->now + prng_range(&w->prng, 500, 8000) * MODEL_MS;
@@ -427,7 +450,7 @@ void model_environment(struct model *w)
             step_cluster(w, o);
         else if (o->used && o->kind == SEEN_JOBS && !o->gone_at)
             step_job(w, o);
-        else if (o->used && o->kind == SEEN_PODS)
+        else if (o->used && o->kind == SEEN_PODS && !o->gone_at)
             step_sidecar(w, o);
     }
     for (size_t i = 0; i < MODEL_CALLS; i++) {
@@ -508,7 +531,9 @@ void model_check_status(struct model *w, const struct json *was, const struct js
                                    ? json_str(json_at(w->o[i].tree, "status.conditions[0].type"))
                                    : NULL;
 
-            if (type && strcmp(type, "Complete") == 0)
+            bool saw = w->o[i].used && w->o[i].kind == SEEN_JOBS && !w->o[i].gone_at &&
+                       w->o[i].sub.told_at && w->o[i].sub.exit == 0;
+            if (saw || (type && strcmp(type, "Complete") == 0))
                 model_broken(w, "the submitter saw success, and the job failed by %s", reason);
         }
     }

@@ -339,6 +339,124 @@ Test(rayjob, head_lost)
     model_free(w);
 }
 
+/* A head pod by hand. */
+static struct model_object *head_pod(struct model *w, const char *uid)
+{
+    char text[400];
+    struct model_object *o = model_object(w, SEEN_PODS);
+
+    if (!o) {
+        o = &w->o[MODEL_OBJECTS - 1];
+        *o = (struct model_object){.kind = SEEN_PODS, .used = true};
+    }
+    (void)snprintf(text, sizeof text,
+                   "{\"metadata\":{\"name\":\"demo-head\",\"namespace\":\"ns\",\"uid\":\"%s\","
+                   "\"labels\":{\"ray.io/cluster\":\"%s\",\"ray.io/node-type\":\"head\"}},"
+                   "\"status\":{\"phase\":\"Running\"}}",
+                   uid, model_status(w, "rayClusterName"));
+    json_free(o->tree);
+    cr_assert_eq(json_parse(text, strlen(text), NULL, &o->tree, NULL), 0);
+    return o;
+}
+
+static void no_pod(struct model_object *o)
+{
+    json_free(o->tree);
+    *o = (struct model_object){0};
+}
+
+/* Without a submitter that may know better, a head that is deleted, has failed or was replaced ends
+ * the attempt in the same look, whatever a request to it still waits for. */
+Test(rayjob, head_gone_at_once)
+{
+    for (int i = 0; i < 3; i++) {
+        struct model *w = running("HTTPMode", "");
+        struct model_object *pod = head_pod(w, "p-1");
+
+        answer_status(w, "RUNNING");
+        after(w, 4);
+        cr_assert(model_find_call(w, "GET", "/api/jobs/"), "a request waits");
+        expect_status(w, STATE, "Running");
+        if (i == 0)
+            no_pod(pod);
+        else if (i == 1)
+            model_set(pod->tree, "status.phase", "\"Failed\"");
+        else
+            head_pod(w, "p-2");
+        steps(w, 1);
+        expect_status(w, STATE, "Failed");
+        expect_status(w, "reason", "AppFailed");
+        cr_assert(strstr(model_status(w, "message"), "its head was lost"));
+        model_free(w);
+    }
+}
+
+/* A submitter that may have seen the end just before is waited for, but for 5 s only; so is a head
+ * that is only about to go. */
+Test(rayjob, head_gone_and_submitter)
+{
+    for (int i = 0; i < 2; i++) {
+        struct model *w = running("K8sJobMode", "");
+        struct model_object *pod = head_pod(w, "p-1");
+
+        answer_status(w, "RUNNING");
+        steps(w, 1);
+        no_pod(pod);
+        steps(w, 1);
+        expect_status(w, STATE, "Running");
+        cr_assert_leq(w->again, w->now + 5 * S, "it looks again in time");
+        after(w, 4);
+        expect_status(w, STATE, "Running");
+        if (i) {
+            model_job_condition(w, "Complete", "CompletionsReached");
+            steps(w, 1);
+            expect_status(w, STATE, "Complete");
+        } else {
+            after(w, 1);
+            expect_status(w, STATE, "Failed");
+            expect_status(w, "reason", "AppFailed");
+        }
+        model_free(w);
+    }
+    struct model *w = running("HTTPMode", "");
+    struct model_object *pod = head_pod(w, "p-1");
+    answer_status(w, "RUNNING");
+    steps(w, 1);
+    pod->gone_at = w->now + 30 * S;
+    after(w, 4);
+    expect_status(w, STATE, "Running");
+    answer_status(w, "SUCCEEDED");
+    expect_status(w, STATE, "Complete");
+    model_free(w);
+}
+
+/* A head whose tables are on a volume is only asked anew. */
+Test(rayjob, head_replaced_with_volume)
+{
+    struct model *w = running("HTTPMode", "");
+    struct model_object *pod = head_pod(w, "p-1");
+
+    model_set(model_object(w, SEEN_CLUSTERS)->tree, "spec.gcsFaultToleranceOptions",
+              "{\"backend\":\"rocksdb\",\"storage\":{}}");
+    answer_status(w, "RUNNING");
+    after(w, 4);
+    no_pod(pod);
+    after(w, 10);
+    expect_status(w, STATE, "Running");
+    pod = head_pod(w, "p-2");
+    steps(w, 1);
+    expect_status(w, STATE, "Running");
+    unsigned asked = 0;
+    for (int i = 0; i < MODEL_CALLS; i++)
+        asked += w->calls[i].used && !strcmp(w->calls[i].method, "GET");
+    cr_assert_eq(asked, 2, "the new head is asked while the old one's answer is still out");
+    answer_status(w, "RUNNING");
+    steps(w, 1);
+    expect_status(w, STATE, "Running");
+    no_pod(pod);
+    model_free(w);
+}
+
 /* The same when a new head runs it once more: the operator tells by the time of its start. */
 Test(rayjob, another_incarnation)
 {

@@ -1,0 +1,86 @@
+/*
+ * The head pod that has the Ray job: what is seen of it ends an attempt at once, without a request
+ * that a dead head leaves without an answer.
+ *
+ * It is known by its UID, from the first answer that says that the job is there; what has another UID
+ * is another head, whose tables are empty unless they are on a volume. An operator that has just begun
+ * does not know it, and learns of the loss from the next head's own answer.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/rayjob_impl.h"
+#include "core/rayjob_plants.h"
+
+enum fate { ALIVE, GOING, GONE };
+
+static enum fate fate_of(const struct rayjob_pass *x)
+{
+    const struct kube_object *o = x->s->head.meta;
+    const char *phase = json_str(json_at(x->s->head.tree, "status.phase"));
+
+    if (!o || !o->uid || strcmp(o->uid, x->m->head) != 0)
+        return GONE;
+    if (phase && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0))
+        return GONE;
+    return o->deleting ? GOING : ALIVE;
+}
+
+/* The head that is there is the one that answered. */
+static void note(struct rayjob_pass *x)
+{
+    const struct kube_object *o = x->s->head.meta;
+
+    if (!o || !o->uid || o->deleting)
+        return;
+    (void)snprintf(x->m->head, sizeof x->m->head, "%s", o->uid);
+    x->m->head_lost_at = 0;
+}
+
+void rayjob_head_look(struct rayjob_pass *x)
+{
+    struct rayjob_memory *m = x->m;
+    bool kept = x->view && x->view->spec.ft.on;
+
+    if (!*m->head) {
+        if (m->found == RAYJOB_FOUND && !rayjob_status_ended(m->status))
+            note(x);
+        return;
+    }
+    m->head_gone = false;
+    switch (fate_of(x)) {
+    case ALIVE:
+        m->head_lost_at = 0;
+        return;
+    case GONE:
+        m->head_gone = !kept;
+        break;
+    case GOING:
+        break;
+    }
+    if (!m->head_lost_at)
+        m->head_lost_at = x->s->now;
+    if (!kept || !x->s->head.meta || x->s->head.meta->deleting)
+        return;
+    /* Another one with the same tables: the request that waits for the last one is not waited for. */
+    if (m->found_at > m->head_lost_at && m->found == RAYJOB_FOUND)
+        note(x);
+    else
+        rayjob_probe(x);
+}
+
+bool rayjob_head_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub)
+{
+    struct rayjob_memory *m = x->m;
+    bool may_tell = (sub->there && !sub->finished) || !m->head_gone;
+    int64_t due = m->head_lost_at + RAYJOB_HEAD_NS;
+
+    if (!m->head_lost_at || !x->view || x->view->spec.ft.on)
+        return false;
+    if (m->found == RAYJOB_FOUND && rayjob_status_ended(m->status))
+        return false; /* it has told before */
+    if (!may_tell || x->s->now >= due || RAYJOB_PLANTED(RAYJOB_PLANT_HASTY))
+        return true;
+    plan_again(x->p, due);
+    return false;
+}
