@@ -444,6 +444,27 @@ static void on_pod(struct controller *c, const struct kube_object *pod, bool own
         controller_add__(c, o->uid);
 }
 
+/* Whose key it wakes: its owner's. Of a submitter's pod that is a Job: the RayJob is named by a
+ * label. */
+static struct item *owner_of(struct source *s, const struct kube_object *o)
+{
+    struct controller *c = s->c;
+    _cleanup_(json_freep) struct json *tree = NULL;
+    if (s->kind != SEEN_SUBMITTERS)
+        return controller_item__(c, o->owner_uid);
+    struct source *jobs = controller_source__(c, &ray_jobs, o->ns);
+    if (!jobs)
+        return NULL;
+    if (kube_object_tree(o, &tree, NULL) < 0) {
+        c->rescan = true;
+        return NULL;
+    }
+    const char *name = json_str(json_get(json_at(tree, "metadata.labels"), RAY_ORIGIN_LABEL));
+    const struct kube_object *job =
+        name ? kube_store_get(kube_informer_store(jobs->inf), o->ns, name) : NULL;
+    return job ? controller_item__(c, job->uid) : NULL;
+}
+
 /* Any change of anything: what was waited for, its owner's key, and the key of its own. */
 static void on_child(void *arg, enum kube_change change, const struct kube_object *old,
                      const struct kube_object *now)
@@ -451,7 +472,7 @@ static void on_child(void *arg, enum kube_change change, const struct kube_objec
     struct source *s = arg;
     struct controller *c = s->c;
     const struct kube_object *o = now ? now : old;
-    struct item *owner = controller_item__(c, o->owner_uid);
+    struct item *owner = owner_of(s, o);
     bool removed = change == KUBE_REMOVED;
     if (owner) {
         if (change == KUBE_ADDED)
@@ -486,15 +507,17 @@ static void on_node(void *arg, enum kube_change change, const struct kube_object
         return; /* all keys are still to have their first turn */
     snprintf(text, sizeof text, "\"nodeName\":\"%s\"", (now ? now : old)->name);
     for (size_t i = 0; i < c->n_sources; i++) {
-        if (c->sources[i].kind != SEEN_PODS)
+        struct source *s = &c->sources[i];
+        if (s->kind != SEEN_PODS && s->kind != SEEN_SUBMITTERS)
             continue;
-        KUBE_STORE_FOREACH(pod, kube_informer_store(c->sources[i].inf))
+        KUBE_STORE_FOREACH(pod, kube_informer_store(s->inf))
         {
-            if (!controller_item__(c, pod->owner_uid))
+            struct item *owner = owner_of(s, pod);
+            if (!owner)
                 continue;
             _cleanup_(mem_freep) char *whole = kube_object_text(pod);
             if (!whole || strstr(whole, text)) /* without memory: perhaps */
-                controller_add__(c, pod->owner_uid);
+                controller_add__(c, owner->uid);
         }
     }
 }

@@ -85,6 +85,23 @@ static int see_owned(struct item *it, int kind, struct seen_room *room, struct r
     return r;
 }
 
+/* The pods of the Jobs that are seen: objects from begin to end. */
+static int see_submitters(struct item *it, size_t begin, size_t end, struct seen_room *room,
+                          struct raia_error *e)
+{
+    struct source *s = controller_source__(it->c, fields_of(SEEN_SUBMITTERS)->resource, it->ns);
+    size_t from = room->n_objects;
+    int r = 0;
+    for (size_t i = begin; s && i < end; i++) {
+        const char *job = room->objects[i].meta->uid;
+        KUBE_INDEX_FOREACH(o, kube_informer_store(s->inf), INDEX_OWNER, NULL, job)
+        if (r == 0)
+            r = put(room, o, e);
+    }
+    sort(room, from);
+    return r;
+}
+
 static int see_foreign(struct item *it, struct seen_room *room, struct raia_error *e)
 {
     struct source *s = controller_source__(it->c, &kube_pods, it->ns);
@@ -149,7 +166,9 @@ int controller_see__(struct item *it, const struct kube_object *o, struct seen *
                            .wall_ns = t->ops->unix_ms(t) * CLOCK_NS_PER_MS};
     for (int kind = 0; r == 0 && kind < SEEN_KINDS; kind++) {
         if (it->source->r->wants & 1u << kind)
-            r = see_owned(it, kind, room, e);
+            r = kind == SEEN_SUBMITTERS
+                    ? see_submitters(it, begin[SEEN_JOBS], begin[SEEN_JOBS + 1], room, e)
+                    : see_owned(it, kind, room, e);
         begin[kind + 1] = room->n_objects;
     }
     foreign = room->n_objects;

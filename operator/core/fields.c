@@ -5,6 +5,8 @@
 
 const struct kube_resource ray_clusters = {"ray.io", "v1", "rayclusters", "RayCluster", false};
 const struct kube_resource ray_jobs = {"ray.io", "v1", "rayjobs", "RayJob", false};
+/* Watched beside the pods of clusters, which have another label. */
+static const struct kube_resource submitters = {NULL, "v1", "pods", "Pod", false};
 
 #define METADATA                                                                                   \
     "metadata.labels", "metadata.annotations", "metadata.creationTimestamp",                       \
@@ -36,6 +38,7 @@ static const char *const services[] = {METADATA,        "spec.clusterIP", "spec.
 static const char *const secrets[] = {METADATA};
 static const char *const pvcs[] = {METADATA, "status.phase"};
 static const char *const jobs[] = {METADATA, "spec.backoffLimit", "spec.suspend", "status"};
+static const char *const submitter_pods[] = {"metadata.labels", "spec.nodeName", "status.phase"};
 static const char *const nodes[] = {"metadata.labels",
                                     "metadata.deletionTimestamp",
                                     "spec.taints",
@@ -57,6 +60,7 @@ static const struct fields table[SEEN_KINDS] = {
     [SEEN_PVCS] = {.resource = &kube_pvcs, .label = RAY_CLUSTER_LABEL, LIST(pvcs)},
     [SEEN_JOBS] = {.resource = &kube_jobs, .label = RAY_ORIGIN_LABEL, LIST(jobs)},
     [SEEN_CLUSTERS] = {.resource = &ray_clusters},
+    [SEEN_SUBMITTERS] = {.resource = &submitters, .label = RAY_ORIGIN_LABEL, LIST(submitter_pods)},
 };
 const struct fields fields_nodes = {.resource = &kube_nodes, LIST(nodes)};
 

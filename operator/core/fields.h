@@ -16,7 +16,8 @@ extern const struct kube_resource ray_jobs;     /* ray.io/v1 RayJob */
 
 #define RAY_CLUSTER_LABEL                                                                          \
     "ray.io/cluster" /* on pods, services, secrets, PVCs: the cluster's name */
-#define RAY_ORIGIN_LABEL "ray.io/originated-from-cr-name" /* on jobs: the RayJob's name */
+#define RAY_ORIGIN_LABEL                                                                           \
+    "ray.io/originated-from-cr-name" /* on jobs and their pods: the RayJob's name */
 
 struct fields {
     const struct kube_resource *resource; /* the kind */
@@ -34,6 +35,7 @@ struct fields {
  * SEEN_SERVICES: metadata; spec (clusterIP, type, selector, ports); status.loadBalancer.
  * SEEN_SECRETS: metadata. SEEN_PVCS: metadata; status.phase.
  * SEEN_JOBS: metadata; spec (backoffLimit, suspend); status. SEEN_CLUSTERS: everything.
+ * SEEN_SUBMITTERS: metadata.labels, spec.nodeName, status.phase.
  */
 const struct fields *fields_of(enum seen_kind kind);
 /* metadata (labels, deletionTimestamp), spec (taints, unschedulable), status.conditions (type,

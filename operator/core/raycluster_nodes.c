@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "core/inject.h"
+#include "core/node.h"
 
 static void free_node(struct rc_node **all, struct rc_node *n)
 {
@@ -43,45 +43,26 @@ static struct rc_node *add_node(struct rc_node **all, const char *name, const ch
     return NULL;
 }
 
-/* When its condition Ready became what it is, as text; NULL: it is ready, or nobody says otherwise. A
- * node that is not there may be too new for us to know it, so it gets the same time. */
-static int read_node(struct rc_pass *x, const char *name, struct json **ret_tree,
-                     const char **ret_transition)
-{
-    const struct kube_object *o = kube_store_get(x->s->nodes, NULL, name);
-    int r = o ? kube_object_tree(o, ret_tree, x->e) : 0;
-
-    *ret_transition = o ? NULL : "none";
-    if (r < 0 || !o)
-        return r;
-    const struct json *ready =
-        inject_find(json_get(json_get(*ret_tree, "status"), "conditions"), "type", "Ready");
-    const char *status = json_str(json_get(ready, "status"));
-    const char *since = json_str(json_get(ready, "lastTransitionTime"));
-    if (status && strcmp(status, "True") != 0)
-        *ret_transition = since ? since : "";
-    return 0;
-}
-
-/* Looks at a node once in a pass. */
+/* Looks at a node once in a pass. One that is not there may be too new for us to know it, so it gets
+ * the same time. */
 static int look(struct rc_pass *x, const char *name, struct rc_node **ret_n)
 {
     struct rc_node **all = &x->memory->nodes, *n = HASH_GET_STR(*all, name);
-    _cleanup_(json_freep) struct json *tree = NULL;
-    const char *transition = NULL;
+    char since[NODE_SINCE_SIZE];
+    bool down = false;
 
-    int r = read_node(x, name, &tree, &transition);
+    int r = node_down(x->s->nodes, name, &down, since, x->e);
     if (r < 0)
         return r;
-    if (n && transition && strcmp(n->transition, transition) != 0) {
+    if (n && down && strcmp(n->transition, since) != 0) {
         free_node(all, n); /* it was ready between */
         n = NULL;
     }
-    if (!n && !(n = add_node(all, name, transition ? transition : "")))
+    if (!n && !(n = add_node(all, name, down ? since : "")))
         return -RAIA_ERR_NOMEM;
-    if (!transition || !n->down)
+    if (!down || !n->down)
         n->since = x->s->now;
-    n->down = transition != NULL;
+    n->down = down;
     *ret_n = n;
     return 0;
 }

@@ -467,7 +467,7 @@ struct reconciler *rayjob_reconciler(const struct operator_config *config)
         return NULL;
     r = &all->base;
     r->resource = &ray_jobs;
-    r->wants = 1u << SEEN_CLUSTERS | 1u << SEEN_JOBS | 1u << SEEN_SERVICES;
+    r->wants = 1u << SEEN_CLUSTERS | 1u << SEEN_JOBS | 1u << SEEN_SERVICES | 1u << SEEN_SUBMITTERS;
     r->plan = plan_it;
     r->answered = rayjob_answered;
     r->forget = forget;

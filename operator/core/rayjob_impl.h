@@ -63,6 +63,9 @@ struct rayjob_memory {
     char head[64];         /* UID of the head pod that has the job; "": not known */
     int64_t head_lost_at;  /* ns: when it was first seen to go, or gone; 0: it is there */
     bool head_gone;        /* it is gone, and what it knew with it */
+    char node[254];        /* of the submitter's pod */
+    char node_since[40];   /* when it stopped being ready, as the server tells it */
+    int64_t node_down_at;  /* ns: when that was first seen; 0: it is ready */
     int64_t stopped_at;    /* ns: when the last request to stop began; 0: none */
     bool stopped;          /* one of them was answered */
     unsigned stops;        /* how many there were */
@@ -179,9 +182,17 @@ bool rayjob_has_submitter(const struct rayjob_pass *x);
 void rayjob_submitter_state(const struct rayjob_pass *x, struct rayjob_submitter *ret);
 /* Creates the Job of this attempt unless it is there; false: it is not (yet). */
 bool rayjob_submitter_ensure(struct rayjob_pass *x);
+/* Its node is lost: the Job goes, to be made again. */
+void rayjob_submitter_drop(struct rayjob_pass *x);
 /* Adds the container to a head's pod template. */
 int rayjob_sidecar(const struct rayjob_pass *x, const char *cluster, struct json *template_node,
                    struct raia_error *e);
+
+/* ---- rayjob_node.c ---- */
+
+/* The node of the Job's pod is not ready for as long as a node may be. If not yet, plans to look again
+ * in time. */
+bool rayjob_submitter_lost(struct rayjob_pass *x);
 
 /* ---- rayjob_rest.c: the job API ---- */
 

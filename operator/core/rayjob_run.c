@@ -20,7 +20,7 @@ static void job_ended(struct rayjob_pass *x, const struct rayjob_submitter *sub)
     bool failed = strcmp(rayjob_get(x, "jobStatus"), "FAILED") == 0;
     int64_t due = rayjob_time(x, "rayJobInfo.endTime") + RAYJOB_GRACE_NS / 1000000;
 
-    if (sub->there && !sub->finished) {
+    if (sub->there && !sub->finished && !rayjob_submitter_lost(x)) {
         if (rayjob_wall_ms(x) < due) {
             rayjob_again_ms(x, due);
             return;
@@ -221,6 +221,8 @@ static void go_on(struct rayjob_pass *x, const struct rayjob_submitter *sub)
     rayjob_service(x);
     if (x->job->mode == RAY_JOB_K8S && !sub->there)
         (void)rayjob_submitter_ensure(x);
+    else if (x->job->mode == RAY_JOB_K8S && rayjob_submitter_lost(x))
+        rayjob_submitter_drop(x);
     if (http && m->refused) {
         rayjob_fail(x, "SubmissionFailed", "Job submission has failed. Message: %s", m->message);
         return;

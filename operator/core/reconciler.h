@@ -29,8 +29,9 @@ enum seen_kind {
     SEEN_SERVICES,
     SEEN_SECRETS, /* metadata only: contents are not kept */
     SEEN_PVCS,
-    SEEN_JOBS,     /* batch/v1 */
-    SEEN_CLUSTERS, /* RayClusters of a RayJob */
+    SEEN_JOBS,       /* batch/v1 */
+    SEEN_CLUSTERS,   /* RayClusters of a RayJob */
+    SEEN_SUBMITTERS, /* pods of the Jobs of a RayJob: to look at */
     SEEN_KINDS
 };
 

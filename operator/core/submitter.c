@@ -334,3 +334,18 @@ bool rayjob_submitter_ensure(struct rayjob_pass *x)
     x->m->made_submitter = true;
     return false;
 }
+
+void rayjob_submitter_drop(struct rayjob_pass *x)
+{
+    const struct seen_object *have = find_job(x);
+
+    if (x->r < 0 || !have || have->meta->deleting)
+        return;
+    x->r = plan_delete(x->p, 0, &kube_jobs, x->job->ns, have->meta->name, have->meta->uid, -1);
+    if (x->r == 0)
+        x->r = plan_event(x->p, KUBE_NORMAL, "DeletedRayJobSubmitter",
+                          "Deleted Kubernetes Job %s/%s: node %s is lost, and its pod with it",
+                          x->job->ns, have->meta->name, x->m->node);
+    if (x->r < 0 && !x->e->code)
+        (void)err_set(x->e, -x->r, "RayJob '%s': its submitter", x->job->name);
+}

@@ -381,3 +381,107 @@ Test(rayjob_server, deaths)
     mem_free(all[0]);
     raycluster_free(all[1]);
 }
+
+/* ---- a submitter's node is lost ---- */
+
+#define AWAY "away" /* a node */
+
+static struct {
+    struct opsim *w;         /* the world */
+    unsigned pods;           /* made by the Job controller */
+    char jobs[8][64];        /* uids of the Jobs that have one */
+    int64_t lost_at, new_at; /* ns: the node; the second pod */
+} lost;
+
+/* The Job controller: each Job has a pod, the first one on the node that will be lost; there none
+ * runs to its end. */
+static void give_pod(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    const char *uid = json_str(json_at(o, "metadata.uid"));
+
+    (void)arg, (void)ns;
+    for (unsigned i = 0; i < lost.pods; i++)
+        if (strcmp(lost.jobs[i], uid) == 0)
+            return;
+    if (lost.pods == 8)
+        return;
+    (void)snprintf(lost.jobs[lost.pods++], sizeof lost.jobs[0], "%s", uid);
+    if (lost.pods == 2)
+        lost.new_at = sim_now(opsim_sim(lost.w));
+    opsim_ask(lost.w, "POST", "/api/v1/namespaces/d/pods",
+              "{\"metadata\":{\"name\":\"%s-%u\",\"finalizers\":[\"sim/kubelet\"],\"labels\":{"
+              "\"ray.io/originated-from-cr-name\":\"%s\"},\"ownerReferences\":[{\"apiVersion\":"
+              "\"batch/v1\",\"kind\":\"Job\",\"name\":\"%s\",\"uid\":\"%s\",\"controller\":true}]},"
+              "\"spec\":{\"nodeName\":\"%s\"},\"status\":{\"phase\":\"Running\"}}",
+              name, lost.pods, name, name, uid, lost.pods == 1 ? AWAY : "n1");
+}
+
+static void tick_lost(struct opsim *w)
+{
+    lost.w = w;
+    kube_model_each(opsim_model(w), BATCH, give_pod, NULL);
+    if (lost.pods > 1)
+        tick(w);
+}
+
+/* The Ray job itself runs for long: only heads say when it began. */
+static int call_lost(struct opsim *w, const struct controller_call *x, char **ret_body)
+{
+    (void)w;
+    *ret_body = strcmp(x->method, "GET") == 0 && lost.pods > 0 && lost.pods < 2
+                    ? mem_strdup("{\"status\":\"RUNNING\",\"start_time\":1790000000000}")
+                    : NULL;
+    return *ret_body ? 200 : call(w, x, ret_body);
+}
+
+static bool story_lost(struct opsim *w, unsigned step)
+{
+    switch (step) {
+    case 0:
+        memset(&lost, 0, sizeof lost);
+        lost.w = w;
+        opsim_ask(w, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"" AWAY "\"}}");
+        make(w, 0, 0, 0, true);
+        return true;
+    case 1:
+        if (lost.pods != 1)
+            sim_fail(opsim_sim(w), "%u pods before the loss", lost.pods);
+        opsim_ask(w, "PATCH", "/api/v1/nodes/" AWAY "/status",
+                  "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"Unknown\","
+                  "\"lastTransitionTime\":\"2026-11-22T00:00:00Z\"}]}}");
+        lost.lost_at = sim_now(opsim_sim(w));
+        return true;
+    case 2:
+        return true;
+    }
+    return false;
+}
+
+static int after_loss(struct opsim *w)
+{
+    int64_t took = lost.new_at - lost.lost_at;
+
+    if (lost.pods != 2 || took < config.node_lost_ns)
+        sim_fail(opsim_sim(w), "%u pods; the second one after %lld s", lost.pods,
+                 (long long)(took / CLOCK_NS_PER_S));
+    return finally(w);
+}
+
+/* A submitter whose node is not ready for 30 s gets another Job, whose pod is elsewhere, and only
+ * then, whenever the operator dies; the RayJob ends as its Ray job does. */
+Test(rayjob_server, submitter_lost)
+{
+    struct fake_maker maker = fake_maker_init();
+    struct reconciler *all[] = {rayjob_reconciler(&config),
+                                raycluster_reconciler(&config, &maker.base)};
+    struct opsim_options o = options(all);
+
+    o.tick = tick_lost;
+    o.story = story_lost;
+    o.call = call_lost;
+    o.finally = after_loss;
+    cr_assert_eq(opsim_deaths("submitter", &o), 0);
+    cr_assert_lt(lost.new_at - lost.lost_at, 40 * CLOCK_NS_PER_S);
+    mem_free(all[0]);
+    raycluster_free(all[1]);
+}
