@@ -21,6 +21,7 @@ test_name=$(basename "$0" .sh)
 begin=$SECONDS
 work=$(mktemp -d "/tmp/raia-e2e-$test_name-XXXXXX")
 logs=${RAIA_E2E_LOGS:-/tmp/raia-e2e-logs}/$test_name
+rm -rf "$logs"
 ns=raia-e2e-$test_name-$(od -An -N2 -tx1 /dev/urandom | tr -d ' ')
 releases=()      # helm releases of the namespace, to be uninstalled
 background=()    # processes to be ended
@@ -121,6 +122,31 @@ count() { k get "$1" ${2+-l "$2"} -o name | wc -l; }
 # counts RESOURCE SELECTOR N: for until_ok.
 counts() { [ "$(count "$1" "$2")" = "$3" ]; }
 
+# everything: all objects of the namespace, but events, what comes and goes by itself, and what $apart says. What a
+# test shall leave, it keeps with: everything >"$work/before"
+apart='^$'
+everything() {
+    [ -n "${kinds-}" ] || kinds=$(kubectl api-resources --namespaced --verbs=list -o name |
+        grep -vE '^events|^replicasets|^leases|^endpoints|metrics.k8s.io' | paste -sd,)
+    k get "$kinds" -o name 2>/dev/null | { grep -v "$apart" || true; } | sort
+}
+as_before() { everything >"$work/after" && cmp -s "$work/before" "$work/after"; }
+# leaves_nothing WHAT: fails if 90 s later there is more than that, or less.
+leaves_nothing() {
+    until_ok 90 as_before || { diff "$work/before" "$work/after" >&2; fail "$1 leaves something (above)"; }
+}
+
+# right_words LOG: its ten lines and its summary, against the counts of coreutils in the file $expected.
+right_words() {
+    local sum
+    grep -E '^ +[0-9]+  [a-z]+$' "$1" | awk '{ print $1, $2 }' >"$work/top" || true
+    equal "lines of words" 10 "$(wc -l <"$work/top")"
+    ! grep -qvxFf "$expected" "$work/top" || { cat "$work/top" >&2; fail "counts that coreutils do not have"; }
+    equal "the greatest counts" "$(sort -rn "$expected" | awk 'NR <= 10 { print $1 }')" "$(cut -d' ' -f1 "$work/top")"
+    sum=$(grep -oE '[0-9]+ different words' "$1" | cut -d' ' -f1)
+    equal "different words" "$(wc -l <"$expected")" "$sum"
+}
+
 # install_chart RELEASE CHART HELM-ARGUMENTS...: waits until its deployments are ready.
 install_chart() {
     local release=$1 chart=$2
@@ -148,7 +174,6 @@ forward() {
 # dump: all that the cluster says about the test, into $logs.
 dump() {
     local pod container
-    rm -rf "$logs"
     mkdir -p "$logs"
     {
         k get all,secrets,configmaps,pvc -o wide

@@ -31,18 +31,6 @@ need_wordcount() {
     expected=$("$tree/e2e/kube/program.sh" "$build/bin" "$wordcount")/expected
 }
 
-# everything: all objects of the namespace, but events, what comes and goes by itself, and what $apart says.
-apart='^$'
-everything() {
-    [ -n "${kinds-}" ] || kinds=$(kubectl api-resources --namespaced --verbs=list -o name |
-        grep -vE '^events|^replicasets|^leases|^endpoints|metrics.k8s.io' | paste -sd,)
-    k get "$kinds" -o name 2>/dev/null | { grep -v "$apart" || true; } | sort
-}
-as_before() { everything >"$work/after" && cmp -s "$work/before" "$work/after"; }
-leaves_nothing() { # WHAT
-    until_ok 90 as_before || { diff "$work/before" "$work/after" >&2; fail "$1 leaves something (above)"; }
-}
-
 # ---- manifests, in YAML's flow style, so that they fit into each other
 
 # pod_template IMAGE [CONTAINER-MEMBERS [POD-MEMBERS]]
@@ -104,17 +92,6 @@ reach() {
 get() { curl -sf --max-time 30 -H "Authorization: Bearer $token" "$api$1"; }
 # submit SUBMIT-ARGUMENT...: by raia job submit, which follows; what it says is in $work/out and $work/err
 submit() { RAY_AUTH_TOKEN=$token timeout 240 "$build/bin/raia" job submit --address "$api" "$@" >"$work/out" 2>"$work/err"; }
-
-# right_words LOG: its ten lines and its summary, against the counts of coreutils.
-right_words() {
-    local sum
-    grep -E '^ +[0-9]+  [a-z]+$' "$1" | awk '{ print $1, $2 }' >"$work/top" || true
-    equal "lines of words" 10 "$(wc -l <"$work/top")"
-    ! grep -qvxFf "$expected" "$work/top" || { cat "$work/top" >&2; fail "counts that coreutils do not have"; }
-    equal "the greatest counts" "$(sort -rn "$expected" | awk 'NR <= 10 { print $1 }')" "$(cut -d' ' -f1 "$work/top")"
-    sum=$(grep -oE '[0-9]+ different words' "$1" | cut -d' ' -f1)
-    equal "different words" "$(wc -l <"$expected")" "$sum"
-}
 
 # steps NAME...: runs these functions, or those that the command line names.
 steps() {

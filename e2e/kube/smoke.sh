@@ -7,15 +7,6 @@ need_packages jq=jq curl=curl
 samples=$tree/e2e/samples
 bin=${RAIA_BIN:-$tree/build/bin}
 
-# everything: all objects of the namespace, events apart.
-everything() {
-    k get "$(kubectl api-resources --namespaced --verbs=list -o name | grep -vE '^events|^replicasets|^leases|^endpoints|metrics.k8s.io' | paste -sd,)" -o name 2>/dev/null | sort
-}
-as_before() { everything >"$work/after" && cmp -s "$work/before" "$work/after"; }
-leaves_nothing() { # WHAT
-    until_ok 90 as_before || { diff "$work/before" "$work/after" >&2; fail "$1 leaves something (above)"; }
-}
-
 install_operator() {
     local more=()
     # Other operators may run on a cluster that is shared: this one keeps to its namespace then.
@@ -25,9 +16,7 @@ install_operator() {
     install_chart raia raia-operator --set image.tag=dev "${more[@]}" >"$work/notes"
     k rollout status deployment/raia-operator --timeout=120s >/dev/null || fail "the operator is not ready after 120 s"
     equal "restarts of the operator" 0 "$(field pods '.items[0].status.containerStatuses[0].restartCount')"
-    everything | grep -v '^pod/' >"$work/before"
-    k get pods -o name | sort >>"$work/before"
-    sort -o "$work/before" "$work/before"
+    everything >"$work/before"
 }
 
 # told_ready NAME WORKERS: what kubectl get says of a RayCluster, and what is.
@@ -48,17 +37,6 @@ minimal_cluster() {
     k get service minimal-head-svc >/dev/null || fail "no head service"
     k delete -f "$samples/raycluster-minimal.yaml" --timeout=60s >/dev/null
     leaves_nothing "a deleted RayCluster"
-}
-
-# The words of a log: its ten lines and its summary, against the counts of coreutils.
-right_words() { # LOG
-    local sum
-    grep -E '^ +[0-9]+  [a-z]+$' "$1" | awk '{ print $1, $2 }' >"$work/top"
-    equal "lines of words" 10 "$(wc -l <"$work/top")"
-    ! grep -qvxFf "$expected" "$work/top" || { cat "$work/top" >&2; fail "counts that coreutils do not have"; }
-    equal "the greatest counts" "$(sort -rn "$expected" | head -n 10 | cut -d' ' -f1)" "$(cut -d' ' -f1 "$work/top")"
-    sum=$(grep -oE '[0-9]+ different words' "$1" | cut -d' ' -f1)
-    equal "different words" "$(wc -l <"$expected")" "$sum"
 }
 
 word_count() {

@@ -71,7 +71,9 @@ static void finish(struct run *r)
     struct item *it = r->it;
     struct controller *c = it->c;
     bool failed = r->error || r->conflict;
-    int64_t again = r->plan->again;
+    bool over = it->failure && !failed && !r->cut;
+    int64_t again =
+        over ? controller_now__(c) : r->plan->again; /* over: its status says it failed */
     if (!r->cut && !it->gone)
         tell_events(r, r->version);
     c->stats.conflicts += r->conflict;

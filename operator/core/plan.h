@@ -13,8 +13,9 @@
  * The actions of a stage are under way side by side; the next stage begins when all of them have
  * succeeded, so what must exist first (the job id in a status, a secret) goes into an earlier stage.
  * After a failure the rest of the plan is dropped, the status and the events excepted, and the key
- * comes again after its back-off with that failure in `seen.failure`. A plan is made anew from what
- * is seen each time: it may be cut off after any action, by the operator's own death too.
+ * comes again after its back-off with that failure in `seen.failure`; and once more at once when that
+ * is over, so that the status says so. A plan is made anew from what is seen each time: it may be cut
+ * off after any action, by the operator's own death too.
  *
  * Ownership: trees that are handed over belong to the plan, on failure too; texts are copied. Threads:
  * the caller's. Failure: -NOMEM, and then the plan must be dropped: plan_free.

@@ -349,8 +349,6 @@ static void finish(struct rc_pass *x, struct json *status)
     rc_ok__(x, json_set_str(status, "lastUpdateTime",
                             kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
     rc_ok__(x, json_set(status, "conditions", STEAL(x->conditions)));
-    if (x->s->failure) /* which may be over: then the status says so, and nothing else would ask */
-        plan_again(x->p, x->s->now + CLOCK_NS_PER_S);
     if (x->r < 0)
         json_free(status);
     else

@@ -353,12 +353,19 @@ class Sample:
         if mode == "K8sJobMode":
             must(until(30, lambda: self.api.get("Job", self.ns, job["metadata"]["name"])), f"no submitter: {get()['status']}")
             self.submitter(get())
-        must(until(self.t.patience, lambda: get()["status"].get("jobDeploymentStatus") in ("Failed", "Complete")),
+        over = lambda: get()["status"].get("jobDeploymentStatus") in ("Failed", "Complete")
+        if not self.fits and until(self.t.patience, lambda: over() or self.no_room(job)) and not over():
+            return "no CPU left for its submitter"
+        must(until(self.t.patience, over),
              f"it has no end after {self.t.patience} s: {get()['status']}")
         s = get()["status"]
         must(s["jobDeploymentStatus"] == "Failed" and s.get("reason") in ("AppFailed", "SubmissionFailed") and s.get("message") and s.get("endTime"), f"{s}")
         must(s["reason"] == "SubmissionFailed" or s.get("jobStatus") == "FAILED", f"{s}")
         return f"{s['reason']}: {s['message'].splitlines()[0][:160]}"
+
+    def no_room(self, job):
+        """Has its submitter's pod no place?"""
+        return any(crowded({c["type"]: c for c in p["status"].get("conditions") or []}) for p in self.api.list("Pod", self.ns, "job-name=" + job["metadata"]["name"]))
 
     def submitter(self, job):
         name = job["metadata"]["name"]

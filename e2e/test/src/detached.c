@@ -2,9 +2,9 @@
  * Detached actors that count, for clusters that lose their head: each run of this program is a job that finds
  * the actor of a name, or makes it, and lets it count one further.
  *
- *   detached NAME RESOURCE     prints "NAME COUNT RESTARTED": a state that was lost counts from 1 again, in
+ *   detached NAME [RESOURCE]   prints "NAME COUNT RESTARTED": a state that was lost counts from 1 again, in
  *                              an actor that knows of it (RESTARTED 1) or in another one (0). RESOURCE: what
- *                              a node must have one of to be the actor's
+ *                              a node must have one of to be the actor's; else a CPU, to begin on
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,15 +40,16 @@ int main(int argc, char **argv)
 
     if (raia_init(NULL) < 0)
         return raia_perror("init");
-    if (argc != 3) {
-        fprintf(stderr, "usage: detached NAME RESOURCE\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: detached NAME [RESOURCE]\n");
         return 2;
     }
-    needs.name = argv[2];
+    needs.name = argc == 3 ? argv[2] : NULL;
     counter = raia_actor_create_opt(
         RAIA_ACTOR_OPTIONS(.name = argv[1], .ns = "counters", .get_if_exists = true,
-                           .detached = true, .resources = &needs, .resource_count = 1,
-                           .num_cpus = RAIA_NONE, .max_restarts = RAIA_FOREVER),
+                           .detached = true, .resources = &needs,
+                           .resource_count = needs.name ? 1 : 0,
+                           .num_cpus = needs.name ? RAIA_NONE : 0, .max_restarts = RAIA_FOREVER),
         counter_new);
     if (!counter)
         return raia_perror("the actor");

@@ -146,6 +146,8 @@ static int plan_cluster(struct reconciler *rec, const struct seen *s, void **mem
         r = plan_create(p, 0, &kube_services, child(s, text, NULL));
     if (r == 0)
         r = plan_pods(s, p, wanted, &ready);
+    if (r == 0 && number(s->tree, "spec.odd") == 1) /* asks for what it may not have */
+        r = plan_create(p, 1, &kube_services, child(s, "taken", NULL));
     if (m->told > told)
         told = m->told;
     if (r == 0 && ready == wanted && told != epoch) {
@@ -158,6 +160,7 @@ static int plan_cluster(struct reconciler *rec, const struct seen *s, void **mem
     json_set_int(status, "epoch", epoch);
     json_set_int(status, "ready", ready);
     json_set_int(status, "told", told);
+    json_set_int(status, "failed", s->failure != NULL);
     json_set_int(status, "observedGeneration", s->meta->generation);
     json_set_int(status, "lastUpdateTime", s->wall_ns);
     return r < 0 ? (json_free(status), r) : plan_status(p, status);
@@ -319,6 +322,28 @@ static bool story(struct opsim *w, unsigned step)
     return false;
 }
 
+/* A name is somebody else's, and then nobody's: the operator hears of neither. */
+static bool story_of_failure(struct opsim *w, unsigned step)
+{
+    switch (step) {
+    case 0:
+        opsim_ask(w, "POST", "/api/v1/namespaces/d/services",
+                  "{\"metadata\":{\"name\":\"taken\",\"ownerReferences\":[{\"uid\":\"uid-1\","
+                  "\"controller\":true}]}}");
+        make(w, "c0", 1);
+        return true;
+    case 1:
+        opsim_ask(w, "PATCH", ROOT "rayclusters/c0", "{\"spec\":{\"odd\":1}}");
+        return true;
+    case 2:
+        opsim_ask(w, "DELETE", "/api/v1/namespaces/d/services/taken", NULL);
+        opsim_ask(w, "POST", "/api/v1/namespaces/d/services",
+                  "{\"metadata\":{\"name\":\"taken\"}}");
+        return true;
+    }
+    return false;
+}
+
 static int call(struct opsim *w, const struct controller_call *x, char **ret_body)
 {
     *ret_body = mem_strdup("{}");
@@ -381,6 +406,8 @@ static void check_cluster(void *arg, const char *ns, const char *name, const str
         c->bad = "has not as many pods as wanted";
     else if (number(o, "status.ready") != replicas || number(o, "status.told") != epoch)
         c->bad = "has a wrong status";
+    else if (number(o, "status.failed") != 0)
+        c->bad = "has a status of a failure that is over";
     else if (owned(c->w, SECRETS, uid, 0, &k) != 1 || strcmp(k.id, id) != 0)
         c->bad = "has not its one secret";
     else if (owned(c->w, SERVICES, uid, 0, &k) != 1)
@@ -459,6 +486,12 @@ static const struct opsim_options deaths = {.reconcilers = all,
                                             .finally = at_rest_alone,
                                             .call = call};
 
+static const struct opsim_options failure = {.reconcilers = all,
+                                             .n_reconcilers = 2,
+                                             .story = story_of_failure,
+                                             .finally = at_rest_alone,
+                                             .call = call};
+
 static void set_up(void)
 {
     cluster_reconciler.resource = &ray_clusters;
@@ -476,6 +509,12 @@ Test(controller_sim, chaos, .init = set_up, .timeout = 600)
 Test(controller_sim, deaths, .init = set_up, .timeout = 600)
 {
     cr_assert_eq(opsim_deaths("controller", &deaths), 0);
+}
+
+/* A failure that is over is in no status, though nothing was changed any more when it was. */
+Test(controller_sim, failure_over, .init = set_up, .timeout = 600)
+{
+    cr_assert_eq(opsim_deaths("controller, failure", &failure), 0);
 }
 
 /* Each bug planted on purpose is found. */
