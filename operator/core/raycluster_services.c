@@ -1,7 +1,9 @@
-/* A RayCluster's services: made, and kept as the spec wants them. */
+/* A RayCluster's services: made, kept as the spec wants them, and deleted when it does not. */
 #include "core/raycluster_impl.h"
 
 #include <string.h>
+
+#include "kube/wall_time.h"
 
 #define STAGE_THINGS 0
 #define STAGE_LAST   2 /* changes of what is there: a refusal shall not keep pods waiting */
@@ -65,15 +67,61 @@ static void keep(struct rc_pass *x, const char *name, service_fn build)
         change(x, have, wanted);
 }
 
+static int64_t created_ms(const struct json *tree)
+{
+    const char *text = json_str(json_get(json_get(tree, "metadata"), "creationTimestamp"));
+    int64_t ms = 0;
+
+    return text && kube_wall_time_read(text, &ms) == 0 ? ms : 0;
+}
+
+/* A head service under another name than it has now: pods that were made before the one that there is
+ * now reach the head by it. */
+static bool still_used(struct rc_pass *x, const struct seen_object *old)
+{
+    const struct seen_object *now = rc_find__(&x->s->of[SEEN_SERVICES], x->service);
+    const char *type = rc_label__(old->tree, RAY_LABEL_NODE_TYPE);
+
+    if (!type || strcmp(type, "head") != 0)
+        return false;
+    for (size_t i = 0; i < x->n_pods; i++)
+        if (!now || x->pods[i].created_ms <= created_ms(now->tree))
+            return true;
+    return !now;
+}
+
+/* Those that we have made, and the spec does not want any more. Whatever else has this owner and this
+ * label is somebody else's doing, and stays. */
+static void drop_unwanted(struct rc_pass *x, const char *hosts, const char *serve)
+{
+    const struct seen_list *all = &x->s->of[SEEN_SERVICES];
+
+    for (size_t i = 0; i < all->n && x->r == 0; i++) {
+        const struct seen_object *o = &all->at[i];
+        bool wanted = strcmp(o->meta->name, x->service) == 0 ||
+                      (hosts && strcmp(o->meta->name, hosts) == 0) ||
+                      (serve && strcmp(o->meta->name, serve) == 0);
+        if (wanted || o->meta->deleting || !rc_annotation__(o->tree, SERVICE_ANNOTATION) ||
+            still_used(x, o))
+            continue;
+        rc_ok__(x, plan_delete(x->p, STAGE_LAST, &kube_services, o->meta->ns, o->meta->name,
+                               o->meta->uid, -1));
+        rc_ok__(x, plan_event(x->p, KUBE_NORMAL, "DeletedService",
+                              "service %s is not wanted any more", o->meta->name));
+    }
+}
+
 void rc_keep_services__(struct rc_pass *x)
 {
-    char name[SERVICE_NAME_SIZE];
+    char hosts[SERVICE_NAME_SIZE], serve[SERVICE_NAME_SIZE];
+    bool has_hosts = service_has_hosts(x->c), has_serve = service_has_serve(x->c);
 
     keep(x, x->service, service_head);
-    service_hosts_name(x->c, name);
-    if (service_has_hosts(x->c))
-        keep(x, name, service_hosts);
-    service_serve_name(x->c, name);
-    if (service_has_serve(x->c))
-        keep(x, name, service_serve);
+    service_hosts_name(x->c, hosts);
+    if (has_hosts)
+        keep(x, hosts, service_hosts);
+    service_serve_name(x->c, serve);
+    if (has_serve)
+        keep(x, serve, service_serve);
+    drop_unwanted(x, has_hosts ? hosts : NULL, has_serve ? serve : NULL);
 }

@@ -1,10 +1,11 @@
-/* Secrets and the volume claim that a RayCluster lacks. */
+/* Secrets and the volume claim that a RayCluster lacks; labels of secrets that are there. */
 #include "core/raycluster_impl.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define STAGE_THINGS   0
+#define STAGE_LAST     2 /* what no pod waits for */
 #define FOUND_KEY_SIZE 320
 
 /* Takes `object` over. */
@@ -73,6 +74,36 @@ bool rc_lacks__(struct rc_pass *x, enum seen_kind kind, const struct kube_resour
 
 /* -- things ------------------------------------------------------------------------------------ */
 
+/* The labels of a secret that is there; its contents nobody reads again. */
+static void keep_labels(struct rc_pass *x, const char *name)
+{
+    const struct seen_object *have = rc_find__(&x->s->of[SEEN_SECRETS], name);
+    struct json *patch = NULL;
+
+    if (!have || have->meta->deleting || !rc_ok__(x, secret_relabel(x->c, have->tree, &patch)) ||
+        !patch)
+        return;
+    rc_ok__(x, plan_patch(x->p, STAGE_LAST, &kube_secrets, have->meta->ns, name, patch));
+}
+
+static void keep_secrets(struct rc_pass *x)
+{
+    char name[256];
+    bool made = false;
+    const char *token = secret_token_name(x->c, x->self->base.config, &made);
+
+    if (made)
+        keep_labels(x, token);
+    if (!x->self->base.config->tls)
+        return;
+    secret_ca_name(x->c, name, sizeof name);
+    keep_labels(x, name);
+    for (int head = 0; head < 2; head++) {
+        secret_tls_name(x->c, head, name, sizeof name);
+        keep_labels(x, name);
+    }
+}
+
 static void make_token(struct rc_pass *x)
 {
     struct json *o = NULL;
@@ -102,6 +133,7 @@ void rc_make_things__(struct rc_pass *x)
 {
     make_token(x);
     rc_make_keys__(x);
+    keep_secrets(x);
     rc_keep_services__(x);
     make_claim(x);
 }

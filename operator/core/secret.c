@@ -65,16 +65,41 @@ static int set_data(struct secret_maker *m, struct json *object, const char *key
     return coded && data ? json_set_str(data, key, coded) : -RAIA_ERR_NOMEM;
 }
 
+struct json *secret_labels(const struct ray_cluster *c)
+{
+    _cleanup_(json_freep) struct json *labels = json_new_object();
+
+    if (json_set_str(labels, RAY_LABEL_CLUSTER, c->name) < 0 ||
+        json_set_str(labels, RAY_LABEL_CREATED_BY, POD_CREATED_BY) < 0)
+        return NULL;
+    return STEAL(labels);
+}
+
+int secret_relabel(const struct ray_cluster *c, const struct json *have, struct json **ret_patch)
+{
+    _cleanup_(json_freep) struct json *patch = NULL, *labels = secret_labels(c);
+    const struct json *old = json_at(have, "metadata.labels");
+    bool same = true;
+
+    if (!labels)
+        return -RAIA_ERR_NOMEM;
+    JSON_FOREACH(label, labels)
+    same = same && json_equal(json_get(old, json_key(label)), label);
+    if (!same && (!(patch = json_new_object()) ||
+                  json_set(inject_object(patch, "metadata"), "labels", STEAL(labels)) < 0))
+        return -RAIA_ERR_NOMEM;
+    *ret_patch = STEAL(patch);
+    return 0;
+}
+
 static struct json *new_secret(const struct ray_cluster *c, const char *name)
 {
     _cleanup_(json_freep) struct json *s = json_new_object();
-    struct json *meta = inject_object(s, "metadata"), *labels = inject_object(meta, "labels");
+    struct json *meta = inject_object(s, "metadata"), *labels = secret_labels(c);
 
-    if (json_set_str(s, "apiVersion", "v1") < 0 || json_set_str(s, "kind", "Secret") < 0 ||
-        json_set_str(s, "type", "Opaque") < 0 || json_set_str(meta, "name", name) < 0 ||
-        json_set_str(meta, "namespace", c->ns) < 0 ||
-        json_set_str(labels, RAY_LABEL_CLUSTER, c->name) < 0 ||
-        json_set_str(labels, RAY_LABEL_CREATED_BY, POD_CREATED_BY) < 0 ||
+    if (json_set(meta, "labels", labels) < 0 || json_set_str(s, "apiVersion", "v1") < 0 ||
+        json_set_str(s, "kind", "Secret") < 0 || json_set_str(s, "type", "Opaque") < 0 ||
+        json_set_str(meta, "name", name) < 0 || json_set_str(meta, "namespace", c->ns) < 0 ||
         pod_set_owner(meta, c) < 0)
         return NULL;
     return STEAL(s);

@@ -64,6 +64,11 @@ const char *secret_token_name(const struct ray_cluster *c, const struct operator
 int secret_token(const struct ray_cluster *c, struct secret_maker *m, struct json **ret_secret,
                  struct raia_error *e);
 
+/* The labels that every secret of the cluster has; NULL: no memory. */
+struct json *secret_labels(const struct ray_cluster *c);
+/* A merge patch that gives one that is there its labels back; NULL in *ret_patch: it has them. */
+int secret_relabel(const struct ray_cluster *c, const struct json *have, struct json **ret_patch);
+
 void secret_ca_name(const struct ray_cluster *c, char *buf, size_t size);
 void secret_tls_name(const struct ray_cluster *c, bool head, char *buf, size_t size);
 

@@ -81,6 +81,87 @@ Test(raycluster_things, service_made_anew)
     world_done(&w);
 }
 
+/* The service of groups with several hosts, and that of Serve, go when nothing asks for them any more;
+ * a service of somebody else's with the same owner and label stays. */
+Test(raycluster_things, service_not_wanted)
+{
+    struct world w;
+    world_init(&w, "headGroupSpec: {template: {spec: {containers: [{name: r, image: i}]}}}\n"
+                   "workerGroupSpecs: [{groupName: a, replicas: 1, minReplicas: 0, maxReplicas: 1, "
+                   "numOfHosts: 2, template: {spec: {containers: [{name: r, image: i}]}}}]\n");
+    json_set(json_get(w.cluster, "metadata"), "annotations",
+             world_yaml("{ray.io/enable-serve-service: 'true'}"));
+    world_rest(&w);
+    cr_assert_eq(w.n[SEEN_SERVICES], 3);
+    world_put(&w, SEEN_SERVICES,
+              world_yaml("{metadata: {name: demo-theirs, namespace: team, uid: t, labels: "
+                         "{ray.io/cluster: demo}}, spec: {}}"));
+    world_step(&w);
+    cr_assert(list_empty(&w.p->actions), "nothing is unwanted");
+    world_spec(&w, "workerGroupSpecs[0]", "numOfHosts", json_new_int(1));
+    json_set(json_get(w.cluster, "metadata"), "annotations", world_yaml("{}"));
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_DELETE, 2, &kube_services), 2);
+    cr_assert(world_event(&w, "DeletedService"));
+    world_remove(&w, SEEN_SERVICES, "demo-headless");
+    world_remove(&w, SEEN_SERVICES, "demo-serve-svc");
+    world_rest(&w);
+    cr_assert(list_empty(&w.p->actions));
+    cr_assert(world_get(&w, SEEN_SERVICES, "demo-theirs"));
+    cr_assert(world_get(&w, SEEN_SERVICES, "demo-head-svc"));
+    world_done(&w);
+}
+
+/* A head service of another name is made at once; the old one stays as long as there are pods that
+ * know the head by it. */
+Test(raycluster_things, head_service_renamed)
+{
+    struct world w;
+    world_init(&w, TWO);
+    world_rest(&w);
+    world_spec(&w, "headGroupSpec", "headService", world_yaml("{metadata: {name: other}}"));
+    w.now += 60 * CLOCK_NS_PER_S;
+    w.wall_ns += 60 * CLOCK_NS_PER_S;
+    world_rest(&w);
+    cr_assert(world_get(&w, SEEN_SERVICES, "other") &&
+              world_get(&w, SEEN_SERVICES, "demo-head-svc"));
+    while (w.n[SEEN_PODS])
+        world_remove(&w, SEEN_PODS, world_name(w.objects[SEEN_PODS][0]));
+    w.now += 60 * CLOCK_NS_PER_S;
+    w.wall_ns += 60 * CLOCK_NS_PER_S;
+    world_rest(&w);
+    cr_assert_eq(world_count(&w, "a"), 2);
+    cr_assert(json_at(world_get(&w, SEEN_SERVICES, "demo-head-svc"), "metadata.deletionTimestamp"));
+    cr_assert_not(json_at(world_get(&w, SEEN_SERVICES, "other"), "metadata.deletionTimestamp"));
+    world_done(&w);
+}
+
+/* Labels of our secrets that somebody has changed come back; what others have added stays. */
+Test(raycluster_things, secret_labels)
+{
+    static const char *const names[] = {"demo", "demo-raia-ca", "demo-raia-tls-head",
+                                        "demo-raia-tls-worker"};
+    struct world w;
+    world_init(&w, TWO);
+    world_rest(&w);
+    for (size_t i = 0; i < 4; i++) {
+        struct json *labels = json_at(world_get(&w, SEEN_SECRETS, names[i]), "metadata.labels");
+        json_set_str(labels, RAY_LABEL_CREATED_BY, "somebody");
+        json_set_str(labels, "theirs", "1");
+    }
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_PATCH, 2, &kube_secrets), 4);
+    for (size_t i = 0; i < 4; i++) {
+        struct json *labels = json_at(world_get(&w, SEEN_SECRETS, names[i]), "metadata.labels");
+        cr_assert_str_eq(json_str(json_get(labels, RAY_LABEL_CREATED_BY)), POD_CREATED_BY);
+        cr_assert_str_eq(json_str(json_get(labels, "theirs")), "1");
+    }
+    world_step(&w);
+    cr_assert(list_empty(&w.p->actions));
+    cr_assert_eq(w.maker.cas, 1, "no key was made anew");
+    world_done(&w);
+}
+
 /* A service that the API server does not take is told with its field; pods come all the same. */
 Test(raycluster_things, service_rejected)
 {
