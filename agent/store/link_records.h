@@ -23,6 +23,9 @@
  *                      link ended is sent again, until the node has it or is dead
  *     COPY_FREED       from B to A: my copy is gone; tell me nothing more of it
  *     LOST             to the owner's node: the primary copy is gone, tell the owner
+ *     OWNER_ASK        to the owner's node, after a link ended: does this process live? I have
+ *                      objects of it
+ *     OWNER_GONE       it does not
  *
  * When a link ends, each side forgets what the other has of it, and drops its own copies that came
  * over it as if told FREE (soft): so a record lost with the link never leaks memory.
@@ -48,6 +51,8 @@ enum store_link_type {
     STORE_LINK_COPY_FREED,   /* struct store_link_copy_freed */
     STORE_LINK_LOST,         /* struct store_link_lost */
     STORE_LINK_FREED,        /* struct store_link_freed */
+    STORE_LINK_OWNER_ASK,    /* struct store_link_owner */
+    STORE_LINK_OWNER_GONE,   /* struct store_link_owner */
     STORE_LINK_END = 0x110,  /* one past the last that is the store's */
 };
 
@@ -108,6 +113,10 @@ struct store_link_lost {
     uint8_t object[28];
     int32_t status;    /* -RAIA_ERR_* */
     uint8_t owner[32]; /* struct record_address */
+};
+
+struct store_link_owner {
+    uint8_t worker[16]; /* of the node that is asked, or answers */
 };
 
 _Static_assert(sizeof(struct store_link_pull) == 40, "layout");

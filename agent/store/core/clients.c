@@ -193,29 +193,62 @@ void store_core_job_gone(struct store_core *core, int64_t now, const uint8_t job
     store_run__(core);
 }
 
-void store_core_owner_gone(struct store_core *core, int64_t now, const struct record_address *owner)
+void store_owner_gone__(struct store_core *core, const struct worker_id *id)
 {
     struct store_object *o, *next;
     struct store_owner *w;
-    struct worker_id id;
     struct list objects;
+
+    store_dead_set__(core, id);
+    w = HASH_GET(core->owners, id, id);
+    if (!w)
+        return;
+    HASH_DEL(core->owners, w);
+    list_init(&objects);
+    list_splice_tail(&objects, &w->objects);
+    mem_free(w);
+    LIST_FOREACH_SAFE (o, next, &objects, owned) {
+        list_del(&o->owned);
+        store_object_free__(core, o, -RAIA_ERR_OWNER_DIED,
+                            "the process that owned the object died");
+    }
+}
+
+void store_core_owner_gone(struct store_core *core, int64_t now, const struct record_address *owner)
+{
+    struct worker_id id;
 
     core->now = now;
     memcpy(id.bytes, owner->worker, sizeof id.bytes);
-    store_dead_set__(core, &id);
-    w = HASH_GET(core->owners, id, &id);
-    if (w) {
-        HASH_DEL(core->owners, w);
-        list_init(&objects);
-        list_splice_tail(&objects, &w->objects);
-        mem_free(w);
-        LIST_FOREACH_SAFE (o, next, &objects, owned) {
-            list_del(&o->owned);
-            store_object_free__(core, o, -RAIA_ERR_OWNER_DIED,
-                                "the process that owned the object died");
-        }
-    }
+    store_owner_gone__(core, &id);
     store_run__(core);
+}
+
+void store_owners_gone__(struct store_core *core, const struct node_id *node)
+{
+    struct store_owner *w, *next;
+    struct worker_id id;
+
+    if (core->bug == STORE_BUG_DEAD_OWNER)
+        return;
+    memcpy(id.bytes, node->bytes, sizeof id.bytes);
+    store_dead_set__(core, &id);
+    /* HASH_FOREACH has read `next` before w goes; the end of its objects ends no other owner's. */
+    HASH_FOREACH (core->owners, w, next) {
+        id = w->id;
+        if (node_id_equal(&w->node, node))
+            store_owner_gone__(core, &id);
+    }
+}
+
+bool store_lives__(const struct store_core *core, const struct worker_id *id)
+{
+    struct store_client *c, *next;
+
+    HASH_FOREACH (core->clients, c, next)
+        if (!c->closed && memcmp(c->address.worker, id->bytes, sizeof id->bytes) == 0)
+            return true;
+    return false;
 }
 
 void store_lost__(struct store_core *core, const struct object_id *id,

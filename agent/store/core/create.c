@@ -133,6 +133,9 @@ int store_create__(struct store_core *core, struct store_client *client, uint64_
         return -RAIA_ERR_PROTOCOL;
     if (!store_alloc_rounded(r->size) || store_alloc_rounded(r->size) > core->c.capacity)
         return fail_full(core, client, tag, &id, r->size, -RAIA_ERR_STORE_FULL);
+    if (store_dead__(core, &r->owner)) /* who would free it? */
+        return fail(core, client, tag, &id, -RAIA_ERR_OWNER_DIED,
+                    "the process that would own the object died");
     status = claim(core, client, &id, &r->owner, &o, &text);
     if (status < 0)
         return fail(core, client, tag, &id, status, text);

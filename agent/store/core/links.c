@@ -61,6 +61,23 @@ static int lost(struct store_core *core, struct store_peer *peer, const struct s
     return 0;
 }
 
+static void owner(struct store_core *core, struct store_peer *peer, uint16_t type,
+                  const struct store_link_owner *r)
+{
+    const struct store_owner *w;
+    struct worker_id id;
+
+    memcpy(id.bytes, r->worker, sizeof id.bytes);
+    if (type == STORE_LINK_OWNER_ASK) {
+        if (!store_lives__(core, &id))
+            (void)store_peer_send__(core, peer, STORE_LINK_OWNER_GONE, r, sizeof *r, NULL, 0);
+        return;
+    }
+    w = HASH_GET(core->owners, id, &id);
+    if (w && node_id_equal(&w->node, &peer->node)) /* a node speaks of its own processes only */
+        store_owner_gone__(core, &id);
+}
+
 union any_head {
     struct store_link_pull pull;
     struct store_link_offer offer;
@@ -71,6 +88,7 @@ union any_head {
     struct store_link_copy_freed copy_freed;
     struct store_link_lost lost;
     struct store_link_freed freed;
+    struct store_link_owner owner;
 };
 
 static size_t size_of(uint16_t type)
@@ -86,6 +104,8 @@ static size_t size_of(uint16_t type)
         [STORE_LINK_COPY_FREED - STORE_LINK_FIRST] = sizeof(struct store_link_copy_freed),
         [STORE_LINK_LOST - STORE_LINK_FIRST] = sizeof(struct store_link_lost),
         [STORE_LINK_FREED - STORE_LINK_FIRST] = sizeof(struct store_link_freed),
+        [STORE_LINK_OWNER_ASK - STORE_LINK_FIRST] = sizeof(struct store_link_owner),
+        [STORE_LINK_OWNER_GONE - STORE_LINK_FIRST] = sizeof(struct store_link_owner),
     };
 
     if (type < STORE_LINK_FIRST || type - STORE_LINK_FIRST >= (int)sizeof sizes)
@@ -125,6 +145,10 @@ static int dispatch(struct store_core *core, struct store_peer *peer, uint16_t t
         return lost(core, peer, &h->lost);
     case STORE_LINK_FREED:
         store_peer_freed__(core, peer, h->freed.count);
+        return 0;
+    case STORE_LINK_OWNER_ASK:
+    case STORE_LINK_OWNER_GONE:
+        owner(core, peer, type, &h->owner);
         return 0;
     default:
         return -RAIA_ERR_PROTOCOL;

@@ -59,6 +59,7 @@ int store_object_own__(struct store_core *core, struct store_object *o,
         if (!w)
             return -RAIA_ERR_NOMEM;
         w->id = id;
+        memcpy(w->node.bytes, owner->node, sizeof w->node.bytes);
         list_init(&w->objects);
         if (HASH_PUT(core->owners, id, w) < 0) {
             mem_free(w);
@@ -267,6 +268,7 @@ void store_object_soften__(struct store_core *core, struct store_object *o)
 {
     if (o->state != STORE_SEALED || o->primary || o->freed)
         return;
+    o->primary = core->bug == STORE_BUG_COPY_STAYS;
     o->soft = true;
     store_object_settle__(core, o);
 }

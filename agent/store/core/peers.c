@@ -4,6 +4,7 @@
  * Control records go before chunks. What the link does not take waits in the outbox. FREEs that
  * must arrive (STORE_FREE_ACK) are kept until FREED says that they did, and are sent again over the
  * next link; everything else may be lost with a link, which both sides make good (link_records.h).
+ * So may the word that an owner died: after a break it is asked for.
  */
 #include <string.h>
 
@@ -68,7 +69,7 @@ void store_peer_delete__(struct store_core *core, struct store_peer *p)
 void store_peer_settle__(struct store_core *core, struct store_peer *p)
 {
     if (!p->serves && list_empty(&p->pulls) && list_empty(&p->outbox) && list_empty(&p->unacked) &&
-        list_empty(&p->resend) && !p->acks && !p->unreachable && !p->blocked)
+        list_empty(&p->resend) && !p->acks && !p->ask && !p->unreachable && !p->blocked)
         store_peer_delete__(core, p);
 }
 
@@ -197,6 +198,16 @@ void store_peer_freed__(struct store_core *core, struct store_peer *p, uint32_t 
     }
 }
 
+static bool owns(const struct store_core *core, const struct node_id *node)
+{
+    const struct store_owner *w, *next;
+
+    HASH_FOREACH (core->owners, w, next)
+        if (node_id_equal(&w->node, node))
+            return true;
+    return false;
+}
+
 /* Ends all that goes on with a peer. `dead`: it will not come back. */
 static void peer_lost(struct store_core *core, struct store_peer *p, bool dead)
 {
@@ -227,11 +238,28 @@ static void peer_lost(struct store_core *core, struct store_peer *p, bool dead)
     p->blocked = false;
     p->unreachable = false;
     list_del(&p->to_run);
+    p->ask = !dead && core->bug != STORE_BUG_DEAD_OWNER && owns(core, &p->node);
     if (dead)
         outs_clear(&p->resend, &p->nresend);
-    else if (p->nresend)
+    else if (p->nresend || p->ask)
         (void)store_timer_set(&core->timers, &p->again, clock_add_ms(core->now, AGAIN_MS));
     store_peer_settle__(core, p);
+}
+
+/* The word of a death may have gone with the link. If this goes with one, too, it is asked again. */
+static void ask_owners(struct store_core *core, struct store_peer *p)
+{
+    struct store_owner *w, *next;
+
+    p->ask = false;
+    HASH_FOREACH (core->owners, w, next) {
+        struct store_link_owner r;
+
+        if (!node_id_equal(&w->node, &p->node))
+            continue;
+        memcpy(r.worker, w->id.bytes, sizeof r.worker);
+        (void)store_peer_send__(core, p, STORE_LINK_OWNER_ASK, &r, sizeof r, NULL, 0);
+    }
 }
 
 void store_peer_again__(struct store_core *core, struct store_peer *p)
@@ -240,6 +268,9 @@ void store_peer_again__(struct store_core *core, struct store_peer *p)
     p->noutbox += p->nresend;
     p->nresend = 0;
     outbox_flush(core, p);
+    if (p->ask)
+        ask_owners(core, p);
+    store_peer_settle__(core, p);
 }
 
 /* The forward lists forget the node; copies from there will not be freed by anybody else. */
@@ -267,7 +298,7 @@ void store_core_link_broken(struct store_core *core, int64_t now, const uint8_t 
     core->now = now;
     memcpy(id.bytes, node, sizeof id.bytes);
     forget_node(core, &id, false);
-    p = store_peer_find__(core, &id);
+    p = owns(core, &id) ? store_peer_get__(core, &id) : store_peer_find__(core, &id);
     if (p)
         peer_lost(core, p, false);
     store_run__(core);
@@ -281,6 +312,7 @@ void store_core_node_gone(struct store_core *core, int64_t now, const uint8_t no
     core->now = now;
     memcpy(id.bytes, node, sizeof id.bytes);
     forget_node(core, &id, true);
+    store_owners_gone__(core, &id);
     p = store_peer_find__(core, &id);
     if (p)
         peer_lost(core, p, true);

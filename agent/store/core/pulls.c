@@ -133,6 +133,8 @@ void store_pull_failed__(struct store_core *core, struct store_pull *pull,
     int64_t ms = BACKOFF_MS;
 
     detach(core, pull, false);
+    if (core->bug == STORE_BUG_NO_RETRY)
+        return;
     s->tries++;
     if (state != STORE_SOURCE_OK)
         s->state = state;

@@ -31,6 +31,8 @@ void store_serve_end__(struct store_core *core, struct store_serve *serve, int s
     struct store_peer *p = serve->peer;
     bool flowing = serve->flowing;
 
+    if (core->bug == STORE_BUG_LEAKED_PIN && serve->at < o->size)
+        flowing = false;
     if (status < 0) {
         tell_failed(core, p, serve->number, status);
         if (flowing)

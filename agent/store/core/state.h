@@ -139,6 +139,7 @@ struct store_job {
 struct store_owner {
     HASH_HANDLE hh; /* core->owners */
     struct worker_id id;
+    struct node_id node; /* where it lives */
     struct list objects; /* struct store_object.owned */
 };
 
@@ -165,6 +166,7 @@ struct store_peer {
     uint32_t nunacked;          /* of them */
     struct list resend;         /* struct store_out: FREEs that a link took with it */
     uint32_t nresend;           /* of them */
+    bool ask;                   /* the link ended: do its processes that own objects here live? */
     uint32_t acks;              /* FREEs received and not acknowledged */
     struct list to_ack;         /* core->to_ack */
     struct store_serve *serves; /* hash by pull number */
@@ -227,9 +229,9 @@ struct store_tomb {
 };
 
 struct store_dead {
-    HASH_HANDLE hh; /* core->dead_owners */
-    struct worker_id id;
-    struct list age; /* core->dead_age */
+    HASH_HANDLE hh;      /* core->dead_owners */
+    struct worker_id id; /* of a process, or a node */
+    struct list age;     /* core->dead_age */
 };
 #define STORE_DEAD_MAX     4096u
 #define STORE_OUTBOX_MAX   65536u
@@ -342,6 +344,11 @@ int store_map__(struct store_core *core, struct store_client *client, struct sto
 void store_unmap_all__(struct store_core *core, struct store_segment *s,
                        const struct store_client *but);
 struct store_job *store_job_get__(struct store_core *core, const struct job_id *id);
+void store_owner_gone__(struct store_core *core, const struct worker_id *id);
+/* Those of that node, now and later. */
+void store_owners_gone__(struct store_core *core, const struct node_id *node);
+/* It is a process here. */
+bool store_lives__(const struct store_core *core, const struct worker_id *id);
 void store_lost__(struct store_core *core, const struct object_id *id,
                   const struct record_address *owner, int status, const struct node_id *node);
 

@@ -76,9 +76,13 @@ int store_core_check(const struct store_core *core);
 /* Test support: bugs to be planted, for simulations to find. */
 enum store_bug {
     STORE_BUG_NONE,
-    STORE_BUG_EARLY_FREE,
-    STORE_BUG_LOST_RELEASE,
-    STORE_BUG_LOST_FREE
+    STORE_BUG_EARLY_FREE,   /* memory goes back while it is read */
+    STORE_BUG_LOST_RELEASE, /* a read is never over */
+    STORE_BUG_LOST_FREE,    /* copies are not told of the end */
+    STORE_BUG_COPY_STAYS,   /* a copy counts as primary when its node died or its link broke */
+    STORE_BUG_NO_RETRY,     /* a pull whose source failed asks nobody else, and not again */
+    STORE_BUG_LEAKED_PIN,   /* a transfer that is broken off goes on pinning its object */
+    STORE_BUG_DEAD_OWNER /* nobody asks whether an owner lives, after a break or its node's end */
 };
 void store_core_plant(struct store_core *core, enum store_bug bug);
 

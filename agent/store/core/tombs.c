@@ -67,10 +67,14 @@ void store_dead_set__(struct store_core *core, const struct worker_id *id)
         list_add_tail(&core->dead_age, &d->age);
 }
 
+/* Nodes are in it as well as processes: ids are random, and as long. */
 bool store_dead__(struct store_core *core, const struct record_address *owner)
 {
     struct worker_id id;
 
     memcpy(id.bytes, owner->worker, sizeof id.bytes);
+    if (HASH_GET(core->dead_owners, id, &id))
+        return true;
+    memcpy(id.bytes, owner->node, sizeof id.bytes);
     return HASH_GET(core->dead_owners, id, &id) != NULL;
 }
