@@ -383,6 +383,9 @@ void object_set_error(struct objects *t, struct raia_ref *o, const struct raia_e
     struct blob *b = blob_new_error(t, e);
     bool pending = o->state == OBJECT_PENDING;
 
+    /* Nobody can get to what the store has of it any more. */
+    if (o->state == OBJECT_STORED && !o->owner)
+        t->ops->free_stored(t->ctx, o);
     unref_value(t, o);
     /* Without memory the error is there all the same, only without its text. */
     o->value = b ? b : (struct blob *)(uintptr_t)&out_of_memory;

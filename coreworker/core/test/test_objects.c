@@ -378,6 +378,40 @@ Test(objects, deep_chain)
     free(w);
 }
 
+/* An object in a store that becomes an error (it could not be fetched) is given up there: nobody can
+ * get to it any more. That of another owner is not: it is not ours to free. */
+Test(objects, stored_then_lost)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct node *n = &w->nodes[0];
+    struct wire_ref r = {.counter = 7, .flags = WIRE_GRANTED};
+    struct process *q;
+    raia_ref *mine, *theirs;
+    struct raia_error e = {.code = RAIA_ERR_STORE_FULL};
+
+    world_init(w);
+    q = process_of(n, 1);
+    memcpy(r.worker, q->address.worker, 16);
+    memcpy(r.node, q->address.node, 16);
+    mine = object_new(&n->t, ++n->counter, 0);
+    mine->handles = 1;
+    theirs = objects_receive(&n->t, &r, q, true);
+    cr_assert_eq(object_set_stored(&n->t, mine, 100, q->address.node, NULL, 0), 0);
+    cr_assert_eq(object_set_stored(&n->t, theirs, 100, q->address.node, NULL, 0), 0);
+    object_set_error(&n->t, theirs, &e);
+    cr_assert_eq(n->stored_freed, 0);
+    object_set_error(&n->t, mine, &e);
+    cr_assert_eq(n->stored_freed, 1);
+    object_unhold(&n->t, theirs);
+    object_release(&n->t, mine);
+    cr_assert_eq(n->stored_freed, 1);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        objects_fini(&w->nodes[i].t);
+        pool_fini(&w->nodes[i].pool);
+    }
+    free(w);
+}
+
 struct found {
     unsigned in_use; /* items with the mark */
     unsigned places; /* all */
