@@ -62,8 +62,11 @@ struct act *act_new(struct proc *p, struct call *c, unsigned steps, unsigned dep
     for (unsigned i = 0; c && i < c->head.nargs; i++) {
         const struct call_arg *arg = &c->args[i];
 
-        if (i > 0 && i < c->head.nargs - 1u &&
-            (arg->item.head->format != RAIA_RAW || arg->item.head->size != sizeof(struct value)))
+        if (arg->stored)
+            large_look(p, arg->stored);
+        else if (i > 0 && i < c->head.nargs - 1u &&
+                 (arg->item.head->format != RAIA_RAW ||
+                  arg->item.head->size != sizeof(struct value)))
             sim_fail(p->c->sim, "an argument is not a value");
         if (arg->inner)
             adopt_some(a, arg->inner, arg->item.head->nrefs);
@@ -94,6 +97,9 @@ void act_end(struct act *a)
         object_unhold(&a->p->objects, a->wait);
     a->wait = NULL;
     unblock(a);
+    large_unmade(a);
+    while (a->n_views)
+        large_unpin(a->p, a->views[--a->n_views]);
     while (a->n)
         object_release(&a->p->objects, a->handles[--a->n]);
     list_del(&a->link);
@@ -126,6 +132,18 @@ static void check_value(struct act *a, struct raia_ref *o)
     adopt_some(a, o->value->inner, o->value->nrefs);
 }
 
+/* A large value is read, for a while. */
+static void view(struct act *a, struct raia_ref *o)
+{
+    large_look(a->p, o);
+    large_pin(o);
+    if (a->n_views == ACT_VIEWS)
+        large_unpin(a->p, a->views[--a->n_views]);
+    a->views[a->n_views++] = o;
+    if (o->more->ninner)
+        adopt_some(a, o->more->inner, o->more->ninner);
+}
+
 /* True: it need not wait any more. */
 static bool get_done(struct act *a)
 {
@@ -133,9 +151,17 @@ static bool get_done(struct act *a)
 
     if (!object_ready(o))
         return false;
+    if (o->state == OBJECT_STORED && !o->more->mapped) {
+        o->flags |= OBJECT_WAITED;
+        large_fetch(a->p, o);
+        return false;
+    }
     a->wait = NULL;
     unblock(a);
-    check_value(a, o);
+    if (o->state == OBJECT_STORED)
+        view(a, o);
+    else
+        check_value(a, o);
     object_unhold(&a->p->objects, o);
     return true;
 }
@@ -315,6 +341,71 @@ void load_release(struct proc *p)
         object_release(&p->objects, p->kept[--p->n_kept]);
 }
 
+static uint64_t large_size(struct act *a)
+{
+    unsigned most = prng_chance(dice(a), 0.65) ? 8 : WORLD_LARGE_MAX / WORLD_STAMP;
+
+    return (uint64_t)prng_range(dice(a), 1, most) * WORLD_STAMP;
+}
+
+static void put(struct act *a)
+{
+    struct raia_ref *inner[3], *o;
+    unsigned n = some_settled(a, inner, 3);
+
+    if (!a->p->c->large || prng_chance(dice(a), 0.5)) {
+        keep(a, value_put(a->p, inner, n));
+        return;
+    }
+    o = object_new(&a->p->objects, ++a->p->counter, 0);
+    if (!o)
+        return;
+    o->handles = 1;
+    large_make(a, o, large_size(a), inner, n);
+}
+
+/* A result that is large: the caller's object, made here. */
+static bool large_result(struct act *a)
+{
+    struct call *c = a->call;
+    struct raia_ref *inner[3], *o;
+
+    if (!c || c->status < 0 || c->canceled || c->prog.fails || !a->p->c->large ||
+        prng_chance(dice(a), 0.4))
+        return false;
+    o = object_new(&a->p->objects, c->head.counter, 1);
+    if (!o)
+        return false;
+    o->owner = c->caller;
+    object_hold(o);
+    large_make(a, o, large_size(a), inner, some_settled(a, inner, 3));
+    return true;
+}
+
+static void finish(struct act *a);
+
+/* The store gave memory, or did not. */
+static void made(struct act *a)
+{
+    struct raia_ref *o = a->making.o;
+    struct proc *p = a->p;
+    int status = large_made(a);
+
+    if (!o->owner) {
+        if (status == 0)
+            keep(a, o);
+        else
+            object_release(&p->objects, o);
+        return;
+    }
+    if (status == 0)
+        a->call->stored = o;
+    else
+        object_unhold(&p->objects, o);
+    a->call->status = status;
+    finish(a);
+}
+
 static void finish(struct act *a)
 {
     struct proc *p = a->p;
@@ -324,7 +415,7 @@ static void finish(struct act *a)
 
     if (c && c->prog.fails)
         c->status = -RAIA_ERR_TASK_FAILED;
-    if (c) {
+    if (c && !c->stored) {
         n = prng_chance(dice(a), 0.5) ? some_settled(a, inner, 3) : 0;
         c->result = value_blob(p, c->caller->address.worker, c->head.counter, 1, inner, n);
     }
@@ -337,7 +428,7 @@ static void finish(struct act *a)
 
 static void one_thing(struct act *a)
 {
-    struct raia_ref *o, *inner[3];
+    struct raia_ref *o;
     unsigned what = (unsigned)prng_below(dice(a), 100);
 
     if (what < 35 && a->depth)
@@ -345,7 +436,9 @@ static void one_thing(struct act *a)
     else if (what < 55 && (o = any(a)))
         get(a, o);
     else if (what < 65)
-        keep(a, value_put(a->p, inner, some_settled(a, inner, 3)));
+        put(a);
+    else if (what < 70 && a->n_views)
+        large_unpin(a->p, a->views[--a->n_views]);
     else if (what < 80)
         let_go(a);
     else if (what < 92 && a->depth)
@@ -362,14 +455,21 @@ static void act_step(void *ctx)
     a->due = false;
     if (a->gone || !p->alive)
         return;
-    if (a->wait && !get_done(a))
+    if ((a->wait && !get_done(a)) || a->making.state == MAKING_ASKED)
         return;
-    if (a->steps == 0 || (a->call && a->call->canceled)) {
-        finish(a);
+    if (a->making.state != MAKING_NONE) {
+        bool result = a->making.o->owner;
+
+        made(a);
+        if (!result)
+            act_later(a, prng_range(dice(a), 1, 100));
+    } else if (a->steps == 0 || (a->call && a->call->canceled)) {
+        if (!large_result(a))
+            finish(a);
     } else {
         a->steps--;
         one_thing(a);
-        if (!a->wait)
+        if (!a->wait && a->making.state == MAKING_NONE)
             act_later(a, prng_chance(dice(a), 0.5) ? prng_range(dice(a), 1, 100)
                                                    : prng_range(dice(a), 100, 20000));
     }

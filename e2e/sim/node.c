@@ -78,24 +78,31 @@ void session_send(struct session *s, uint16_t type, uint32_t conn, uint64_t tag,
     lane_send(proc_down(s->p), type, conn, tag, data, size);
 }
 
-int node_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
-             size_t size)
+void node_hop_now(struct node *n, struct peer *p, const struct hop *h, const void *data,
+                  size_t size)
 {
-    struct peer *p = node_peer(n, node);
-    uint8_t *m;
+    uint8_t *m = mem_alloc(sizeof(*h) + size);
 
-    if (!p || p->dead)
-        return -RAIA_ERR_UNAVAILABLE;
-    m = mem_alloc(sizeof(*h) + size);
     if (!m) {
         sim_fail(n->c->sim, "out of memory");
-        return -RAIA_ERR_NOMEM;
+        return;
     }
     memcpy(m, h, sizeof(*h));
     if (size)
         memcpy(m + sizeof(*h), data, size);
     sim_send(n->sn, p->node->sn, m, sizeof(*h) + size);
     mem_free(m);
+}
+
+int node_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
+             size_t size)
+{
+    struct peer *p = node_peer(n, node);
+
+    if (!p || p->dead)
+        return -RAIA_ERR_UNAVAILABLE;
+    if (!node_outbox_add(p, h, data, size))
+        node_hop_now(n, p, h, data, size);
     return 0;
 }
 
@@ -188,6 +195,7 @@ void node_settle(struct node *n)
         n->tick_at = next;
         sim_after(n->c->sim, n->sn, next - now, on_tick, n, NULL);
     }
+    node_store_settle(n);
     if (!sched_check(n->sched))
         sim_fail(n->c->sim, "node %02x: the accounts do not agree", n->id[0]);
     if (sched_ledger(n->sched)->version != n->version_sent && !n->report_due) {
@@ -283,7 +291,10 @@ void node_from_proc(void *proc, uint16_t type, uint32_t conn, uint64_t tag, cons
         actor_said(s, data);
         break;
     default:
-        client_record(s, type, data);
+        if (type < REC_STORE_CREATE || type > REC_STORE_FREE)
+            client_record(s, type, data);
+        else if (node_store_record(s, type, tag, data, size) < 0)
+            sim_fail(n->c->sim, "node %02x: a record %u to the store is refused", n->id[0], type);
         break;
     }
     node_settle(n);
@@ -317,7 +328,7 @@ struct node *node_new(struct world *c, unsigned cpus, const struct node *replace
     n->sn = sim_node_add(c->sim, name, &node_sim_ops, n);
     n->sched = sched_new(&config, &node_sched_ops, n);
     c->nodes[c->n_nodes++] = n;
-    if (!n->sn || !n->sched) {
+    if (!n->sn || !n->sched || node_store_new(n) < 0) {
         sim_fail(c->sim, "out of memory");
         return n;
     }
@@ -365,6 +376,7 @@ void node_free(struct node *n)
     while ((l = list_pop(&n->actors)))
         mem_free(container_of(l, struct hosted, link));
     trunk_fini(&n->trunk);
+    node_store_free(n);
     sched_free(n->sched);
     mem_free(n);
 }
@@ -376,6 +388,8 @@ bool node_idle(const struct node *n)
 
     sched_stats(n->sched, &st);
     if (st.leases || st.remote_leases || st.want || st.requested)
+        return false;
+    if (!node_store_idle(n))
         return false;
     for (uint32_t i = 0; i < l->total.n; i++)
         if (l->available[i] != l->total.item[i].quantity || l->in_use[i])
@@ -396,6 +410,7 @@ void node_show(const struct node *n)
             n->id[0], n->alive, (long long)n->cpus, (long long)sched_ledger(n->sched)->available[0],
             st.leases, st.remote_leases, (unsigned long long)st.want, st.requested, ps.starting,
             ps.idle, ps.leased, ps.blocked, ps.stopping, ps.waiting);
+    node_store_show(n);
     for (unsigned i = 0; i < n->n_peers; i++)
         fprintf(stderr, "  to %02x: avoided %d dead %d\n", n->peers[i].id[0], n->peers[i].avoided,
                 n->peers[i].dead);

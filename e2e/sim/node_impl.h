@@ -39,8 +39,11 @@ struct channel {
 struct peer {
     struct node *node; /* who */
     uint8_t id[16];
-    bool dead;    /* the control store says so */
-    bool avoided; /* the link broke a moment ago */
+    bool dead;          /* the control store says so */
+    bool avoided;       /* the link broke a moment ago */
+    struct list outbox; /* struct outgoing: what waits behind a chunk, that one first */
+    uint32_t links;     /* that there were */
+    bool blocked;       /* the store waits until there is room in the outbox */
 };
 
 /* An actor that this node was told to run. */
@@ -61,6 +64,7 @@ struct node {
     uint8_t id[16];
     int64_t cpus; /* 1/10000 */
     struct sched *sched;
+    struct node_store *store;
     bool alive;
     int64_t tick_at;                /* when a tick is due, ns */
     uint64_t version_sent;          /* of the view */
@@ -88,6 +92,8 @@ enum hop_type {
     HOP_RECLAIM,
     HOP_LOST,
     HOP_ROOM,
+    HOP_STORE,      /* request: type, count: bytes of head; head, then stamps */
+    HOP_OWNER_GONE, /* from */
     HOP_CH_OPEN,
     HOP_CH_OPENED,
     HOP_CH_CLOSED,
@@ -113,6 +119,9 @@ struct hop {
 /* -UNAVAILABLE: there is no link now. */
 int node_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
              size_t size);
+/* The same, overtaking what waits behind a chunk. */
+void node_hop_now(struct node *n, struct peer *p, const struct hop *h, const void *data,
+                  size_t size);
 struct peer *node_peer(struct node *n, const uint8_t id[16]);
 struct session *node_session_of(struct node *n, const uint8_t worker[16]);
 void session_send(struct session *s, uint16_t type, uint32_t conn, uint64_t tag, const void *data,
@@ -144,6 +153,23 @@ void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
                   const struct record_address *address, int status);
 /* It is not here any more. */
 void hosted_end(struct node *n, struct hosted *h, int status);
+
+/* node_store.c */
+int node_store_new(struct node *n);
+void node_store_free(struct node *n);
+void node_store_settle(struct node *n);
+void node_store_session(struct session *s);
+void node_store_session_end(struct session *s);
+/* < 0: the core refuses it. */
+int node_store_record(struct session *s, uint16_t type, uint64_t tag, const void *data,
+                      size_t size);
+void node_store_hop(struct node *n, const uint8_t node[16], const struct hop *h, const void *data,
+                    size_t size);
+void node_store_link_broken(struct node *n, struct peer *p, bool dead);
+bool node_store_idle(const struct node *n);
+void node_store_show(const struct node *n);
+/* A chunk waits for the link to p: so does this. False: there is none. */
+bool node_outbox_add(struct peer *p, const struct hop *h, const void *data, size_t size);
 
 /* channel.c */
 void channel_peer_open(struct session *s, uint64_t tag, const struct record_address *to);

@@ -18,6 +18,7 @@ void node_learn(struct node *n, const uint8_t id[16])
     p = &n->peers[n->n_peers++];
     *p = (struct peer){.node = other};
     memcpy(p->id, id, 16);
+    list_init(&p->outbox);
 }
 
 struct again {
@@ -45,6 +46,7 @@ static void link_down(struct node *n, struct peer *p, bool dead)
     channel_node_lost(n, p->id, dead ? -RAIA_ERR_NODE_DIED : -RAIA_ERR_UNAVAILABLE);
     sched_node_avoid(n->sched, world_now(n->c), p->id, true);
     sched_node_lost(n->sched, world_now(n->c), p->id, dead);
+    node_store_link_broken(n, p, dead);
     if (!dead && !p->avoided) {
         x = world_alloc(n->c, sizeof(*x));
         if (!x)
@@ -106,6 +108,11 @@ static void from_node(struct node *n, struct peer *p, const void *data, size_t s
         sched_node_view(n->sched, world_now(n->c), p->id, 0, NULL, &nothing);
     if (h->type >= HOP_CH_OPEN) {
         channel_hop(n, p->id, h, (const uint8_t *)data + sizeof(*h), size - sizeof(*h));
+        return;
+    }
+    if (h->type == HOP_STORE || h->type == HOP_OWNER_GONE) {
+        node_store_hop(n, p->id, h, h + 1, size - sizeof(*h));
+        node_settle(n);
         return;
     }
     slot = sched_node_find(n->sched, p->id);

@@ -224,6 +224,7 @@ struct session *session_new(struct node *n, uint64_t worker)
     n->c->procs[n->c->n_procs++] = s->p;
     list_add_tail(&n->sessions, &s->link);
     sched_client(n->sched, s->client, node_job);
+    node_store_session(s);
     return s;
 }
 
@@ -251,6 +252,7 @@ static void session_end(struct session *s)
 
     lane_drain(proc_up(s->p));
     list_del(&s->link);
+    node_store_session_end(s);
     LIST_FOREACH_SAFE (h, next, &n->actors, link)
         if (s->worker && h->worker == s->worker)
             hosted_end(n, h, -RAIA_ERR_ACTOR_DIED);

@@ -397,7 +397,6 @@ static void from_raylet(void *to, uint16_t type, uint32_t conn, uint64_t tag, co
     const struct rec_demand_failed *f = data;
     const struct rec_lease *lease = data;
 
-    (void)size;
     if (!p->alive)
         return;
     switch (type) {
@@ -431,6 +430,7 @@ static void from_raylet(void *to, uint16_t type, uint32_t conn, uint64_t tag, co
         host_create(p, data);
         break;
     default:
+        large_record(p, type, tag, data, size);
         break;
     }
     proc_settle(p);
@@ -488,6 +488,7 @@ struct proc *proc_new(struct world *c, struct node *n, uint64_t client, bool dri
     list_init(&p->acts);
     list_init(&p->actors);
     list_init(&p->seats);
+    list_init(&p->questions);
     p->up = lane_new(c, node_sim(n), node_from_proc, p);
     p->down = lane_new(c, node_sim(n), from_raylet, p);
     objects_init(&p->objects, &p->pool, &p->self, &proc_objects_ops, p);
@@ -507,6 +508,7 @@ static void empty(struct proc *p)
 
     err_set(&e, RAIA_ERR_SHUTDOWN, "it ended");
     p->mute = true;
+    large_fini(p);
     while ((l = list_first(&p->acts))) {
         struct act *a = container_of(l, struct act, link);
         struct call *c = a->call;

@@ -1,7 +1,7 @@
 /*
  * What the files of a simulated process share: proc.c (life, links), proc_task.c (submission and
- * answers), proc_call.c (running), proc_actor.c (calls to actors, and being one). The glue of
- * coreworker/lib, done again; what it does is described there.
+ * answers), proc_call.c (running), proc_actor.c (calls to actors, and being one), proc_large.c
+ * (large values). The glue of coreworker/lib, done again; what it does is described there.
  */
 #ifndef SIM_PROC_H
 #define SIM_PROC_H
@@ -54,6 +54,10 @@ struct value {
 struct call_arg {
     struct wire_item item;
     struct raia_ref **inner; /* item.head->nrefs, held; owned array */
+    struct raia_ref *stored; /* a large one: the object, held */
+    bool pinned;             /* stored is here, and pinned by this */
+    struct call *call;       /* while it waits */
+    struct list waiting;     /* object_more.readers */
 };
 
 struct call {
@@ -67,16 +71,33 @@ struct call {
     size_t size;      /* bytes */
     struct call_arg *args;
     struct prog prog;
-    uint32_t waits; /* grants to come before it can be answered */
+    uint32_t waits;   /* grants to come before it can be answered */
+    uint32_t fetches; /* arguments to come before it can begin */
     int status;
     bool canceled;
     bool began;
     struct blob *result;
-    int64_t began_at; /* ns */
+    struct raia_ref *stored; /* a large result, held */
+    int64_t began_at;        /* ns */
 };
 
 #define ACT_HANDLES 12
 #define PROC_KEPT   6
+
+#define PROC_SEGMENTS 2048 /* numbers of segments, of one node in one run */
+
+/* A large value on its way into the store. */
+struct making {
+    struct act *act; /* whose */
+    enum { MAKING_NONE, MAKING_ASKED, MAKING_GIVEN, MAKING_FAILED } state;
+    struct raia_ref *o; /* what: a put value's, with a handle, or a result's, held */
+    uint64_t size;      /* bytes */
+    int status;         /* the store's word */
+    struct raia_ref *inner[3];
+    unsigned n; /* of inner, held */
+};
+
+#define ACT_VIEWS 3
 
 /* A program that is under way: a driver's, or a function's. In the cluster's arena. */
 struct act {
@@ -92,7 +113,9 @@ struct act {
     unsigned n;            /* of handles */
     struct raia_ref *wait; /* what it gets; held; NULL: nothing */
     int64_t wait_since;    /* ns */
-    bool argument_checked; /* its arguments' values were looked at */
+    struct making making;
+    struct raia_ref *views[ACT_VIEWS]; /* large values that it reads, pinned */
+    unsigned n_views;
 };
 
 /* A handle to an actor. */
@@ -143,6 +166,8 @@ struct proc {
     uint32_t next_slot;
     struct raia_ref *kept[PROC_KEPT]; /* handles that outlive calls */
     unsigned n_kept;
+    struct list questions;        /* of the store: proc_large.c */
+    bool segments[PROC_SEGMENTS]; /* mapped */
     /* being an actor */
     bool host;
     uint8_t actor[16];
@@ -182,7 +207,30 @@ void task_replied(struct proc *p, struct plink *l, struct task *t, const void *d
 void task_object_message(struct proc *p, struct plink *l, uint16_t type, const void *data,
                          size_t size);
 
+/* ---- proc_large.c */
+/* An answer, or news, of the store. */
+void large_record(struct proc *p, uint16_t type, uint64_t tag, const void *data, size_t size);
+/* Asks for an object that is in some store; call_object_came and act_woken tell of it. */
+void large_fetch(struct proc *p, struct raia_ref *o);
+/* What is here is read; and not any more. */
+void large_pin(struct raia_ref *o);
+void large_unpin(struct proc *p, struct raia_ref *o);
+void large_unread(struct proc *p, struct raia_ref *o);
+void large_free(struct proc *p, struct raia_ref *o);
+/* The bytes of what is here are the right ones. */
+void large_look(const struct proc *p, const struct raia_ref *o);
+/* What the stores call it. */
+void large_id(const struct proc *p, const struct raia_ref *o, uint8_t to[28]);
+/* The value of o is made; a->making tells when there is memory, or none. Then it is sealed, or not:
+ * 0, or a status. */
+void large_make(struct act *a, struct raia_ref *o, uint64_t size, struct raia_ref **inner,
+                unsigned n);
+int large_made(struct act *a);
+void large_unmade(struct act *a);
+void large_fini(struct proc *p);
+
 /* ---- proc_call.c */
+void call_object_came(struct proc *p, struct raia_ref *o);
 void call_received(struct proc *p, struct plink *l, uint64_t tag, struct seat *seat,
                    const void *data, size_t size);
 void call_give_back(struct proc *p, struct plink *l, uint32_t count);

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/chain.h"
 #include "sim/proc.h"
 
 void call_free(struct proc *p, struct call *c)
@@ -15,11 +16,58 @@ void call_free(struct proc *p, struct call *c)
         for (uint32_t k = 0; a->inner && k < a->item.head->nrefs; k++)
             object_unhold(&p->objects, a->inner[k]);
         mem_free(a->inner);
+        if (a->stored) {
+            list_del(&a->waiting);
+            if (a->pinned)
+                large_unpin(p, a->stored);
+            object_unhold(&p->objects, a->stored);
+        }
     }
+    if (c->stored)
+        object_unhold(&p->objects, c->stored);
     blob_unref(&p->objects, c->result);
     mem_free(c->args);
     mem_free(c->message);
     mem_free(c);
+}
+
+/* What is in a store must be here before the function runs. */
+static void gather(struct proc *p, struct call *c, struct call_arg *a)
+{
+    const struct wire_stored *s = (const struct wire_stored *)(const void *)a->item.data;
+    struct raia_ref *o = a->stored = objects_receive(&p->objects, &s->object, c->caller, false);
+
+    if (!o)
+        return;
+    if (o->state == OBJECT_PENDING)
+        object_set_stored(&p->objects, o, s->size, s->node, NULL, 0);
+    if (o->state != OBJECT_STORED)
+        return;
+    if (o->more->mapped) {
+        large_pin(o);
+        a->pinned = true;
+        return;
+    }
+    c->fetches++;
+    a->call = c;
+    list_add_tail(&o->more->readers, &a->waiting);
+    large_fetch(p, o);
+}
+
+void call_object_came(struct proc *p, struct raia_ref *o)
+{
+    struct list *l;
+
+    while (o->more && (l = list_pop(&o->more->readers))) {
+        struct call_arg *a = container_of(l, struct call_arg, waiting);
+
+        if (o->more->mapped) {
+            large_pin(o);
+            a->pinned = true;
+        }
+        a->call->fetches--;
+    }
+    (void)p;
 }
 
 static bool parse(struct proc *p, struct call *c)
@@ -31,6 +79,9 @@ static bool parse(struct proc *p, struct call *c)
 
         if (wire_entry_parse(c->message, c->size, &at, &a->item) < 0)
             return false;
+        list_init(&a->waiting);
+        if (a->item.head->kind == WIRE_STORED)
+            gather(p, c, a);
         if (i == 0)
             memcpy(&c->prog, a->item.data, sizeof(c->prog));
         if (!a->item.head->nrefs)
@@ -100,8 +151,12 @@ static void call_answer(struct proc *p, struct call *c)
     int64_t us = (world_now(p->c) - c->began_at) / CLOCK_NS_PER_US;
     struct wire_reply h = {.nreturns = 1, .slot = c->head.slot, .exec_us = (uint32_t)us};
     const struct blob *b = c->result;
+    struct wire_stored stored = {0};
+    struct raia_ref **inner;
     struct wire_ref *refs;
+    const void *data;
     uint8_t *m, *out;
+    uint32_t nrefs, size;
     size_t need;
 
     if (c->status == 0 && c->canceled)
@@ -115,13 +170,27 @@ static void call_answer(struct proc *p, struct call *c)
         call_free(p, c);
         return;
     }
-    need = sizeof(h) + wire_entry_size(b->size, b->nrefs);
+    if (c->stored) {
+        stored.size = c->stored->more->size;
+        memcpy(stored.node, c->stored->more->node, 16);
+        data = &stored;
+        inner = c->stored->more->inner;
+        nrefs = c->stored->more->ninner;
+        size = sizeof(stored);
+    } else {
+        data = b->data;
+        inner = b->inner;
+        nrefs = b->nrefs;
+        size = b->size;
+    }
+    need = sizeof(h) + wire_entry_size(size, nrefs);
     m = mem_alloc(need);
     memcpy(m, &h, sizeof(h));
-    wire_entry_begin(m + sizeof(h), WIRE_INLINE, b->format, b->size, b->nrefs, &out, &refs);
-    memcpy(out, b->data, b->size);
-    for (uint32_t i = 0; i < b->nrefs; i++)
-        object_export(&p->objects, b->inner[i], c->caller, true, &refs[i]);
+    wire_entry_begin(m + sizeof(h), c->stored ? WIRE_STORED : WIRE_INLINE, RAIA_RAW, size, nrefs,
+                     &out, &refs);
+    memcpy(out, data, size);
+    for (uint32_t i = 0; i < nrefs; i++)
+        object_export(&p->objects, inner[i], c->caller, true, &refs[i]);
     answer(p, c, m, need);
     mem_free(m);
     call_free(p, c);
@@ -171,6 +240,26 @@ void call_finish(struct proc *p, struct call *c)
         call_answer(p, c);
 }
 
+/* An argument did not come: the function does not run. */
+static bool runnable(struct call *c)
+{
+    struct chain why;
+
+    for (unsigned i = 0; i < c->head.nargs; i++) {
+        const struct raia_ref *o = c->args[i].stored;
+
+        if (!o || c->args[i].pinned)
+            continue;
+        c->status = -RAIA_ERR_OBJECT_LOST;
+        if (object_is_error(o)) {
+            chain_decode(&why, o->value->data, o->value->size);
+            c->status = -why.links[0].code;
+        }
+        return false;
+    }
+    return true;
+}
+
 static void begin(struct proc *p, struct call *c)
 {
     struct task_name name = {.counter = c->head.counter};
@@ -182,25 +271,56 @@ static void begin(struct proc *p, struct call *c)
     oracle_begins(p->c, &name, c->head.attempt, c->head.flags & WIRE_TASK_NO_RETRY, p);
     c->began = true;
     c->began_at = world_now(p->c);
+    if (!runnable(c)) {
+        call_finish(p, c);
+        return;
+    }
     a = act_new(p, c, c->prog.steps, c->prog.depth);
     p->running = a;
     if (a)
         act_later(a, c->prog.run_us);
 }
 
+/* The first one whose arguments are here, and that need not begin after one whose are not. */
+static struct call *first_ready(struct proc *p)
+{
+    struct call *c, *d;
+
+    LIST_FOREACH (c, &p->ready, link) {
+        bool behind = false;
+
+        if (c->fetches)
+            continue;
+        LIST_FOREACH (d, &p->ready, link) {
+            if (d == c)
+                break;
+            if (d->seat == c->seat &&
+                (c->seat || (c->head.flags & WIRE_TASK_NO_RETRY && d->from == c->from)))
+                behind = true;
+        }
+        if (!behind)
+            return c;
+    }
+    return NULL;
+}
+
 void call_next(struct proc *p)
 {
-    struct call *c = LIST_FIRST(&p->ready, struct call, link), *second;
+    struct call *c, *second;
 
-    if (!p->alive || p->running || !c)
+    if (!p->alive || p->running)
+        return;
+    c = first_ready(p);
+    if (!c)
         return;
     if (p->c->plant == PLANT_REORDERED_CALL && c->seat && c->link.next != &p->ready) {
         second = container_of(c->link.next, struct call, link);
-        if (second->seat == c->seat)
+        if (second->seat == c->seat && !second->fetches)
             c = second;
     }
     list_del(&c->link);
     begin(p, c);
+    call_next(p); /* if that one could not run */
 }
 
 static void not_started(struct proc *p, struct call *c)

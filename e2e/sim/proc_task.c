@@ -1,5 +1,5 @@
 /* Tasks and calls from submission to answer, values between owners and borrowers, as
- * coreworker/lib's submit.c and reply.c do it: small values only. */
+ * coreworker/lib's submit.c and reply.c do it. */
 #include <string.h>
 
 #include "base/err.h"
@@ -39,12 +39,34 @@ struct raia_ref *value_put(struct proc *p, struct raia_ref **inner, unsigned n)
     return o;
 }
 
+static void item_stored(struct proc *p, struct process *from, const struct wire_item *item,
+                        struct raia_ref *o)
+{
+    const struct wire_stored *s = (const struct wire_stored *)(const void *)item->data;
+    uint32_t n = item->head->nrefs;
+    struct raia_ref **inner = mem_calloc(n + 1, sizeof(*inner));
+    uint8_t id[28];
+
+    for (uint32_t i = 0; inner && i < n; i++)
+        inner[i] = objects_receive(&p->objects, &item->refs[i], from, true);
+    if (!inner || object_set_stored(&p->objects, o, s->size, s->node, inner, n) < 0)
+        sim_fail(p->c->sim, "out of memory, or a value that comes twice");
+    large_id(p, o, id);
+    if (!o->owner)
+        oracle_made(p->c, id, s->node, true);
+}
+
 static void item_into_object(struct proc *p, struct process *from, const struct wire_item *item,
                              struct raia_ref *o)
 {
     uint32_t n = item->head->nrefs;
-    struct blob *b = blob_new(&p->objects, item->head->format, item->head->size, n);
+    struct blob *b;
 
+    if (item->head->kind == WIRE_STORED) {
+        item_stored(p, from, item, o);
+        return;
+    }
+    b = blob_new(&p->objects, item->head->format, item->head->size, n);
     if (!b)
         return;
     memcpy(b->data, item->data, item->head->size);
@@ -236,12 +258,24 @@ static size_t write_spec(struct proc *p, struct task *t, struct process *to, uin
         const uint8_t *data = (const uint8_t *)(e + 1);
         struct raia_ref **inner = &t->held[held];
         uint32_t n = e->size, nrefs = e->nrefs;
+        uint8_t kind = WIRE_INLINE, *out;
+        struct wire_stored stored;
         struct wire_ref *refs;
-        uint8_t *out;
 
         from += wire_entry_size(e->kind == WIRE_HELD ? 0 : e->size, nrefs);
         held += e->kind == WIRE_HELD ? 1 : nrefs;
-        if (e->kind == WIRE_HELD) {
+        if (e->kind == WIRE_HELD && inner[0]->state == OBJECT_STORED) {
+            const struct raia_ref *o = inner[0];
+
+            kind = WIRE_STORED;
+            stored = (struct wire_stored){.size = o->more->size};
+            memcpy(stored.node, o->more->node, 16);
+            if (at)
+                object_export(&p->objects, inner[0], to, false, &stored.object);
+            data = (const uint8_t *)&stored;
+            n = sizeof(stored);
+            nrefs = 0;
+        } else if (e->kind == WIRE_HELD) {
             const struct blob *b = inner[0]->value;
 
             data = b->data;
@@ -250,7 +284,7 @@ static size_t write_spec(struct proc *p, struct task *t, struct process *to, uin
             inner = b->inner;
         }
         if (at) {
-            wire_entry_begin(at + size, WIRE_INLINE, RAIA_RAW, n, nrefs, &out, &refs);
+            wire_entry_begin(at + size, kind, RAIA_RAW, n, nrefs, &out, &refs);
             if (n)
                 memcpy(out, data, n);
             for (uint32_t i = 0; i < nrefs; i++)
@@ -438,11 +472,14 @@ static void say_object(void *ctx, struct process *to, enum wire_type type,
 static void answer_query(struct proc *p, struct raia_ref *o, struct process *to)
 {
     struct plink *l = to->dead || p->mute ? NULL : plink_to(p, to);
+    bool large = o->state == OBJECT_STORED;
     const struct blob *b = o->value;
+    struct wire_stored stored = {0};
     struct wire_object name = {0};
     struct wire_ref *refs;
     uint8_t *m, *out;
-    size_t need = sizeof(name) + wire_entry_size(b->size, b->nrefs);
+    size_t need = sizeof(name) +
+                  (large ? wire_entry_size(sizeof(stored), 0) : wire_entry_size(b->size, b->nrefs));
 
     if (!l)
         return;
@@ -453,9 +490,17 @@ static void answer_query(struct proc *p, struct raia_ref *o, struct process *to)
     }
     object_name(&p->objects, o, &name.ref);
     memcpy(m, &name, sizeof(name));
-    wire_entry_begin(m + sizeof(name), WIRE_INLINE, b->format, b->size, b->nrefs, &out, &refs);
-    memcpy(out, b->data, b->size);
-    for (size_t i = 0; i < b->nrefs; i++)
+    if (large) {
+        object_name(&p->objects, o, &stored.object);
+        stored.size = o->more->size;
+        memcpy(stored.node, o->more->node, 16);
+        wire_entry_begin(m + sizeof(name), WIRE_STORED, RAIA_RAW, sizeof(stored), 0, &out, &refs);
+        memcpy(out, &stored, sizeof(stored));
+    } else {
+        wire_entry_begin(m + sizeof(name), WIRE_INLINE, b->format, b->size, b->nrefs, &out, &refs);
+        memcpy(out, b->data, b->size);
+    }
+    for (size_t i = 0; !large && i < b->nrefs; i++)
         object_export(&p->objects, b->inner[i], to, true, &refs[i]);
     plink_send(p, l, WIRE_VALUE, 0, m, need);
     mem_free(m);
@@ -481,6 +526,16 @@ static void object_wake(void *ctx, struct raia_ref *o)
     act_woken(ctx, o);
 }
 
+static void free_stored(void *ctx, struct raia_ref *o)
+{
+    large_free(ctx, o);
+}
+
+static void unpin(void *ctx, struct raia_ref *o)
+{
+    large_unread(ctx, o);
+}
+
 static void nothing(void *ctx, struct raia_ref *o)
 {
     (void)ctx;
@@ -490,8 +545,8 @@ static void nothing(void *ctx, struct raia_ref *o)
 const struct objects_ops proc_objects_ops = {.ready = object_is_ready,
                                              .wake = object_wake,
                                              .send = say_object,
-                                             .free_stored = nothing,
-                                             .unpin = nothing,
+                                             .free_stored = free_stored,
+                                             .unpin = unpin,
                                              .actor_out = nothing};
 
 void value_query(struct proc *p, struct raia_ref *o)

@@ -11,8 +11,15 @@ int main(void)
 {
     const char *n = getenv("RAIA_SIM_SEEDS");
 
+    const struct world_totals *t = world_totals();
+
     if (sim_seeds("cluster", 1, SEEDS, world_run, NULL) < 0)
         return 1;
+    printf(
+        "large values: read %llu times, %llu MiB between nodes, %llu evicted, %llu times no room, "
+        "%llu results that nobody took\n",
+        (unsigned long long)t->read, (unsigned long long)t->pulled >> 20,
+        (unsigned long long)t->evicted, (unsigned long long)t->full, (unsigned long long)t->strays);
     if (getenv("RAIA_SIM_SEED"))
         printf("seed %s, all good\n", getenv("RAIA_SIM_SEED"));
     else

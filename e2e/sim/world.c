@@ -28,12 +28,33 @@ void *world_alloc(struct world *c, size_t size)
 
 const char *plant_name(enum plant p)
 {
-    static const char *const names[PLANT_MAX] = {
-        "nothing",           "early free",       "lost borrow",     "double grant",
-        "leaked resource",   "reordered call",   "duplicate run",   "missed death",
-        "stale incarnation", "same incarnation", "replaces ignored"};
+    static const char *const names[PLANT_MAX] = {"nothing",
+                                                 "early free",
+                                                 "lost borrow",
+                                                 "double grant",
+                                                 "leaked resource",
+                                                 "reordered call",
+                                                 "duplicate run",
+                                                 "missed death",
+                                                 "stale incarnation",
+                                                 "same incarnation",
+                                                 "replaces ignored",
+                                                 "store: early free",
+                                                 "store: lost release",
+                                                 "store: lost free",
+                                                 "store: copy stays",
+                                                 "store: no retry",
+                                                 "store: leaked pin",
+                                                 "store: dead owner"};
 
     return names[p];
+}
+
+static struct world_totals totals;
+
+const struct world_totals *world_totals(void)
+{
+    return &totals;
 }
 
 static void make(struct world *c)
@@ -43,6 +64,7 @@ static void make(struct world *c)
 
     c->kills = prng_chance(r, 0.6);
     c->partitions = prng_chance(r, 0.4);
+    c->large = prng_chance(r, 0.6);
     c->tasks_max = (uint64_t)prng_range(r, 50, 600);
     if (prng_chance(r, 0.3)) /* slow links */
         sim_set_delay(c->sim, CLOCK_NS_PER_MS, 20 * CLOCK_NS_PER_MS);
@@ -88,12 +110,25 @@ static bool at_rest(void *ctx)
     return true;
 }
 
+static bool stores_empty(void *ctx)
+{
+    const struct world *c = ctx;
+
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        if (node_alive(c->nodes[i]) && !node_store_empty(c->nodes[i]))
+            return false;
+    return true;
+}
+
 static void check(void *ctx)
 {
     struct world *c = ctx;
 
     for (unsigned i = 0; i < c->n_procs; i++)
         proc_check(c->procs[i], false);
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        if (node_alive(c->nodes[i]))
+            node_store_check(c->nodes[i]);
     sim_after(c->sim, NULL, 3 * CLOCK_NS_PER_MS, check, c, NULL);
 }
 
@@ -141,6 +176,10 @@ static void run(struct world *c)
     gcs_kill_actors(c->gcs);
     if (!run_until(c, at_rest, until))
         sim_fail(c->sim, "something is under way, or was not given back, when all should be quiet");
+    for (unsigned i = 0; i < c->n_procs; i++)
+        proc_kill(c->procs[i]);
+    if (!run_until(c, stores_empty, sim_now(c->sim) + REST_NS))
+        sim_fail(c->sim, "a store has something when all processes are gone");
 }
 
 int world_run(struct sim *s, void *ctx)
@@ -161,6 +200,9 @@ int world_run(struct sim *s, void *ctx)
     run(c);
     if (sim_failed(s) && getenv("RAIA_SIM_SHOW"))
         show(c);
+    totals.read += c->fetched;
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        node_store_totals(c->nodes[i], &totals);
     for (unsigned i = 0; i < c->n_procs; i++)
         proc_free(c->procs[i]);
     for (unsigned i = 0; i < c->n_nodes; i++)

@@ -4,7 +4,7 @@
  * control store. The parts' glue (agent/raylet, coreworker/lib, gcs/service) is done again here, as
  * thin as can be: one file for each part.
  *
- *     node*.c     a raylet: agent/core, sessions, links to other nodes; channel.c
+ *     node*.c     a raylet: agent/core, agent/store, sessions, links to other nodes; channel.c
  *     proc*.c     a driver or worker: coreworker/core
  *     gcs.c       the control store
  *     lane.c      rings: queues inside a node that outlive their writer
@@ -36,6 +36,10 @@
 #define PROCS_MAX  600 /* that ever were, in one run */
 #define ACTORS_MAX 8
 
+/* Memory of stores is made of stamps, one for so many bytes. */
+#define WORLD_STAMP     65536u
+#define WORLD_LARGE_MAX (40 * WORLD_STAMP) /* bytes of the largest value */
+
 /* Bugs that are planted to see whether the oracles find them. */
 enum plant {
     PLANT_NONE,
@@ -49,9 +53,27 @@ enum plant {
     PLANT_STALE_INCARNATION, /* an actor is placed anew though the old one may live */
     PLANT_SAME_INCARNATION,  /* an incarnation that does not rise */
     PLANT_NO_REPLACES,       /* a node that replaces a dead one: nobody hears of it */
+    /* in the core of the store */
+    PLANT_STORE_EARLY_FREE,   /* memory goes back while it is read */
+    PLANT_STORE_LOST_RELEASE, /* a read is never over */
+    PLANT_STORE_LOST_FREE,    /* copies are not told of the end */
+    PLANT_STORE_COPY_STAYS,   /* a copy counts as primary when its source is lost */
+    PLANT_STORE_NO_RETRY,     /* a pull whose source failed is not tried again */
+    PLANT_STORE_LEAKED_PIN,   /* a transfer that is broken off goes on pinning */
+    PLANT_STORE_DEAD_OWNER,   /* objects whose owner died with its node, or unheard, stay */
     PLANT_MAX,
 };
 const char *plant_name(enum plant p);
+
+/* What happened to large values in all runs of this process. */
+struct world_totals {
+    uint64_t read;    /* times that one came to a process */
+    uint64_t pulled;  /* bytes between nodes */
+    uint64_t evicted; /* copies */
+    uint64_t full;    /* times that a store said STORE_FULL */
+    uint64_t strays;  /* results that nobody took */
+};
+const struct world_totals *world_totals(void);
 
 struct node; /* node.c */
 struct proc; /* proc.h */
@@ -64,6 +86,7 @@ struct world {
     enum plant plant;
     bool partitions;               /* this run has link faults */
     bool kills;                    /* this run has deaths */
+    bool large;                    /* this run has large values */
     bool trace;                    /* what goes through lanes is printed */
     bool quiet;                    /* faults are over */
     bool closing;                  /* nothing is kept any more */
@@ -79,8 +102,9 @@ struct world {
     uint64_t tasks_max;             /* no more than that, but what is under way */
     uint8_t actors[ACTORS_MAX][16]; /* ids */
     unsigned n_actors;
-    unsigned deaths; /* of processes, so far */
-    unsigned breaks; /* of links, so far */
+    uint64_t fetched; /* reads of large values, so far */
+    unsigned deaths;  /* of processes, so far */
+    unsigned breaks;  /* of links, so far */
 };
 
 /* Zeroed memory that lives as long as the cluster. */
@@ -119,6 +143,12 @@ void node_proc_died(struct node *n, struct proc *p);
 void node_settle(struct node *n);
 /* All resources are free, and nothing is leased, asked or waiting. */
 bool node_idle(const struct node *n);
+/* Nothing is in its store any more, not even what lasts as long as its owner. */
+bool node_store_empty(const struct node *n);
+/* What lies in a segment of the store, as stamps; NULL: there is no such memory. */
+uint64_t *node_memory(const struct node *n, uint32_t segment, uint64_t offset, uint64_t size);
+void node_store_check(const struct node *n);
+void node_store_totals(const struct node *n, struct world_totals *to);
 void node_show(const struct node *n);
 /* From the control store. */
 struct gcs_word;
@@ -236,6 +266,10 @@ void oracle_returned(struct world *c, const uint8_t worker[16], const struct pro
 /* The connection of two processes broke though both may live: what was under way is lost. */
 void oracle_broke(struct world *c, const uint8_t a[16], const uint8_t b[16]);
 bool oracle_pair_broke(const struct world *c, const uint8_t a[16], const uint8_t b[16]);
+/* A large result was made on that node; its owner has taken that one. */
+void oracle_made(struct world *c, const uint8_t id[28], const uint8_t node[16], bool taken);
+/* It was made, and its owner knows nothing of it. */
+bool oracle_stray(const struct world *c, const uint8_t id[28], const uint8_t node[16]);
 /* A get ended with an error: is it true? */
 void oracle_error(struct world *c, const struct raia_error *e, const uint8_t owner[16],
                   const char *what);
