@@ -50,7 +50,8 @@ struct rc_memory {
     uint64_t pass;             /* counts them */
     struct secret_ca *ca;      /* whose secrets are being written, or will be; NULL */
     char ca_id[20];            /* of it: SECRET_ANNOTATION_ID */
-    int64_t ca_due;            /* ns: it signs from then on */
+    int64_t ca_due;            /* ns: it signs from then on; 0: it is not trusted by all yet */
+    bool ca_spreads;           /* it is being trusted, and signs nothing yet */
     int64_t ca_wait;           /* ns: what was applied must be seen by then */
     unsigned salt;             /* of pod names: more each time that one was taken */
     struct rc_found *found;    /* by key */

@@ -206,9 +206,11 @@ static int make_leaf(const struct ray_cluster *c, struct secret_maker *m, bool h
     return 0;
 }
 
-/* Both certificates, the older one first. */
+/* All certificates, the older ones first, each of them once. */
 static char *bundle_of(const char *cert, const char *trust)
 {
+    if (trust && strstr(trust, cert))
+        return mem_strdup(trust);
     return mem_printf("%s%s", trust ? trust : "", cert);
 }
 
@@ -250,7 +252,9 @@ int secret_trust(struct secret_maker *m, const struct secret_ca *ca, const char 
     if (r < 0)
         return r;
     _cleanup_(mem_freep) char *bundle = bundle_of(root.cert, trust);
-    if (!patch || !bundle || set_data(m, patch, "ca.pem", bundle) < 0)
+    if (!patch || !bundle || set_data(m, patch, "ca.pem", bundle) < 0 ||
+        json_set_str(inject_object(inject_object(patch, "metadata"), "annotations"),
+                     SECRET_ANNOTATION_NEXT, root.cert) < 0)
         return nomem(e);
     *ret_patch = STEAL(patch);
     return 0;

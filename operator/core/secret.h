@@ -12,8 +12,9 @@
  *
  * Rotation needs no reading either. A new authority is made each time: first all nodes are told to
  * trust it too (ca.pem gets both), and when that has spread, after
- * SECRET_SPREAD_NS, their certificates are replaced by its own. In between its key is in memory
- * alone; if that is lost, another one begins from the start.
+ * SECRET_SPREAD_NS, their certificates are replaced by its own, and the authority's secret last. In
+ * between its key is in memory alone; if that is lost, another one begins from the start, beside all
+ * that may have signed something: the annotations of the three name them.
  *
  * Keys and tokens come from a secret_maker, so that this stays pure. Ownership: results are the
  * caller's. Threads: any. Failure: -NOMEM, and what the maker says; no key or token is in a text.
@@ -27,8 +28,9 @@
 #include "core/config.h"
 #include "json/json.h"
 
-#define SECRET_ANNOTATION_CA   "ray.io/raia-ca"          /* the authority's certificate, PEM */
-#define SECRET_ANNOTATION_ID   "ray.io/raia-ca-id"       /* the same in short, on all three */
+#define SECRET_ANNOTATION_CA   "ray.io/raia-ca"      /* the authority's certificate, PEM */
+#define SECRET_ANNOTATION_ID   "ray.io/raia-ca-id"   /* the same in short, on all three */
+#define SECRET_ANNOTATION_NEXT "ray.io/raia-ca-next" /* of a leaf: the one introduced last, PEM */
 #define SECRET_ANNOTATION_ENDS "ray.io/raia-tls-expires" /* RFC 3339: the nodes' certificates */
 #define SECRET_TOKEN_KEY       "auth_token"
 #define SECRET_CA_DAYS         3650
@@ -79,12 +81,12 @@ struct secret_set {
 };
 void secret_set_done(void *set); /* usable with _cleanup_ */
 
-/* Objects to create or apply. trust: a certificate (PEM) that is trusted beside the authority's;
+/* Objects to create or apply. trust: certificates (PEM) that are trusted beside the authority's;
  * NULL. */
 int secret_tls(const struct ray_cluster *c, const struct operator_config *config,
                const char *service, struct secret_maker *m, const struct secret_ca *ca,
                const char *trust, int64_t now_s, struct secret_set *ret, struct raia_error *e);
-/* A merge patch of the two leaf secrets by which `ca` is trusted beside the one of `trust`. */
+/* A merge patch of the two leaf secrets by which `ca` is trusted beside those of `trust`. */
 int secret_trust(struct secret_maker *m, const struct secret_ca *ca, const char *trust,
                  struct json **ret_patch, struct raia_error *e);
 

@@ -231,6 +231,49 @@ Test(tls, folder_that_changes)
     sh("rm -rf -- v *.pem *.key *.csr *.srl ext log; rmdir %s%s", dir, "");
 }
 
+/* One that has ended, by a day. */
+static void make_old_node(const char *ca, const char *node)
+{
+    make_node(ca, node);
+    sh("openssl x509 -req -in %2$s.csr -CA %1$s.pem -CAkey %1$s.key -CAcreateserial -days -1 "
+       "-extfile ext -out %2$s.pem",
+       ca, node);
+}
+
+/* A certificate whose time is over is refused at either end, whatever signed it, and the end that
+ * refuses says so. */
+Test(tls, expired)
+{
+    struct result res;
+    struct raia_error e = {0};
+    cr_assert(mkdtemp(dir));
+    make_ca("a");
+    make_node("a", "server");
+    make_node("a", "node1");
+    make_old_node("a", "old");
+    struct rpc_tls server = load("a", "server"), node1 = load("a", "node1"), old = load("a", "old");
+
+    rpc_on_handshake_failure(note);
+    for (int i = 0; i < 2; i++) {
+        struct fix f = {0};
+        struct rpc_server_opts so = {.tls = i ? &old : &server};
+        struct rpc_channel_opts co = {.tls = i ? &node1 : &old};
+        why[0] = seen_cn[0] = 0;
+        fix_listen(&f, "127.0.0.1", &so);
+        cr_assert_eq(rpc_server_unary(f.server, ECHO, serve_who, NULL, NULL, &e), 0);
+        fix_connect(&f, &co);
+        cr_assert_eq(call_wait(&f, &res, ECHO, "x", 1, 20000), -RAIA_ERR_UNAVAILABLE);
+        cr_assert(strstr(why, "certificate verify failed"), "%s", why);
+        cr_assert(!i || strstr(res.e.text, "certificate verify failed"), "%s", res.e.text);
+        cr_assert_str_eq(seen_cn, "", "the handler ran for someone who was refused");
+        fix_end(&f);
+    }
+    unload(&server);
+    unload(&node1);
+    unload(&old);
+    sh("rm -f -- *.pem *.key *.csr *.srl ext log; rmdir %s%s", dir, "");
+}
+
 /* TLS material that is no such thing is refused where it is given, or the call fails; nothing
  * crashes. */
 Test(tls, nonsense)

@@ -265,7 +265,7 @@ Test(raycluster_things, keys_rotated)
     w.now += SECRET_SPREAD_NS;
     w.wall_ns += SECRET_SPREAD_NS;
     world_step(&w);
-    cr_assert_eq(world_planned(&w, PLAN_APPLY, 0, &kube_secrets), 3);
+    cr_assert_eq(world_planned(&w, PLAN_APPLY, -1, &kube_secrets), 3);
     worker = world_get(&w, SEEN_SECRETS, "demo-raia-tls-worker");
     cr_assert_str_eq(ca_of(&w, "demo-raia-tls-worker"), "cert of ca 1\ncert of ca 2\n");
     cr_assert_str_eq(json_str(json_at(worker, "data[\"node.pem\"]")), "cert of worker 2\n");
@@ -273,6 +273,51 @@ Test(raycluster_things, keys_rotated)
     cr_assert(list_empty(&w.p->actions));
     cr_assert_eq(w.maker.alive, 0, "its key is not kept");
     cr_assert_eq(w.maker.cas, 2);
+    world_done(&w);
+}
+
+/* Trust that could not be written is written again, and counts from then. */
+Test(raycluster_things, keys_trust_refused)
+{
+    struct world w;
+    world_init(&w, TWO);
+    world_rest(&w);
+    int64_t step = (SECRET_LEAF_DAYS - SECRET_RENEW_DAYS) * 86400 * CLOCK_NS_PER_S;
+    w.now += step;
+    w.wall_ns += step;
+    world_step(&w);
+    for (int i = 0; i < 3; i++) {
+        w.now += SECRET_SPREAD_NS / 2;
+        world_fail(&w, KUBE_TOO_MANY, "Secret demo-raia-tls-worker", "later");
+        world_step(&w);
+        cr_assert_eq(world_planned(&w, PLAN_PATCH, 0, &kube_secrets), 2);
+    }
+    w.failure.reason = KUBE_OK;
+    world_step(&w);
+    cr_assert(list_empty(&w.p->actions));
+    cr_assert_eq(w.p->again, w.now + SECRET_SPREAD_NS);
+    cr_assert_eq(w.maker.cas, 2, "one new authority, not one for each trial");
+    world_done(&w);
+}
+
+/* Certificates that have ended while nobody looked are replaced without waiting for trust to spread. */
+Test(raycluster_things, keys_ended)
+{
+    struct world w;
+    world_init(&w, TWO);
+    world_rest(&w);
+    int64_t step = (SECRET_LEAF_DAYS + 1) * 86400 * CLOCK_NS_PER_S;
+    w.now += step;
+    w.wall_ns += step;
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_PATCH, 0, &kube_secrets), 2);
+    cr_assert_leq(w.p->again, w.now);
+    world_step(&w);
+    cr_assert_eq(world_planned(&w, PLAN_APPLY, -1, &kube_secrets), 3);
+    const struct json *worker = world_get(&w, SEEN_SECRETS, "demo-raia-tls-worker");
+    cr_assert_str_eq(json_str(json_at(worker, "data[\"node.pem\"]")), "cert of worker 2\n");
+    world_rest(&w);
+    cr_assert(list_empty(&w.p->actions));
     world_done(&w);
 }
 
