@@ -24,6 +24,9 @@
  * - A PLAN_CALL is begun in its stage, and nothing waits for it; its answer comes to `answered`.
  * - A failure counts after what else was under way in its stage; the status is written still.
  *   Whatever fails comes again after a back-off from 5 ms to backoff_max_ns.
+ * - While the API server is busy (requests take more than 50 ms of late), changes of pods are looked
+ *   at together (up to 2 s), and a status that is not PLAN_NOW waits: CONTROLLER_SOON_NS or
+ *   CONTROLLER_LATER_NS at most, or until the server is not busy any more.
  * - When leading ends, what is under way is cancelled, and no plan goes on. For another term there
  *   must be another controller: what one has seen while it waited may be old when its turn comes.
  *
@@ -38,6 +41,9 @@
 #include "kube/informer.h"
 
 struct controller;
+
+#define CONTROLLER_SOON_NS  INT64_C(2000000000)  /* PLAN_SOON waits no longer */
+#define CONTROLLER_LATER_NS INT64_C(10000000000) /* PLAN_LATER */
 
 /* ---- calls to heads ---- */
 
@@ -105,6 +111,7 @@ struct controller_stats {
     uint64_t conflicts;         /* of them: the object had changed */
     uint64_t writes;            /* requests that change something, events apart */
     uint64_t calls;             /* to heads */
+    uint64_t held;              /* plans whose status was left for later */
     int64_t plan_ns;            /* time in reconcilers; by the client's clock */
     uint64_t informer_failures; /* lists and watches that failed */
     size_t objects;             /* that have reconcilers */

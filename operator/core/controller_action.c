@@ -319,18 +319,12 @@ static void on_exists(struct op *op)
     finish(op);
 }
 
-static void note_time(const struct op *op)
-{
-    struct controller *c = op->run->it->c;
-    c->answer_ns += (controller_now__(c) - op->began - c->answer_ns) / 16;
-}
-
 static void on_answer(struct kube_call *call, struct json *object, const struct kube_error *error,
                       void *arg)
 {
     struct op *op = arg;
     enum plan_kind kind = op->a->kind;
-    note_time(op);
+    controller_note_answer__(op->run->it->c, op->began);
     if (!error->base.code && !op->looking)
         (void)FAULT("operator.write.answered"); /* a boundary between two writes */
     if (op->run->cut) {
@@ -385,7 +379,7 @@ static void on_written(struct kube_call *call, struct json *object, const struct
     struct op *op = arg;
     struct run *r = op->run;
     (void)call;
-    note_time(op);
+    controller_note_answer__(op->run->it->c, op->began);
     if (!error->base.code) {
         (void)FAULT("operator.write.answered");
         wrote(r, object);

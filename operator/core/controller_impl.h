@@ -1,7 +1,9 @@
 /*
- * Private to core/: the controller's state. controller.c: life, informers, and which keys they
- * wake; controller_seen.c: what a reconciler is shown; controller_run.c: carries a plan out;
- * controller_action.c: one action of it; controller_call.c: calls to heads.
+ * Private to core/: the controller's state. controller.c: life and informers; controller_item.c:
+ * keys; controller_wake.c: which changes wake them; controller_turn.c: when they have their turn;
+ * controller_seen.c: what a reconciler is shown; controller_run.c: carries a plan out;
+ * controller_action.c: one action of it; controller_haste.c: what waits while the API server is
+ * busy; controller_call.c: calls to heads.
  */
 #ifndef OPERATOR_CONTROLLER_IMPL_H
 #define OPERATOR_CONTROLLER_IMPL_H
@@ -54,6 +56,9 @@ struct item {
     char *stale[2];             /* versions of the object older than our last write to it */
     unsigned n_stale;           /* how many */
     int64_t stale_until;        /* then they are no reason to wait any more */
+    bool lags;                  /* its status differs from what was written, and waits */
+    int64_t lag_since;          /* ns: for so long */
+    struct list lag_link;       /* in lagging */
     unsigned holds;             /* somebody looks at it: not to be freed */
     bool gone;                  /* the object is; freed when nothing is under way */
 };
@@ -78,20 +83,52 @@ struct controller {
     bool running;                       /* between start and stop */
     bool rescan;                        /* a key was lost for want of memory: add all */
     int64_t answer_ns;                  /* a request takes, of late */
+    int64_t answered;                   /* ns: when that was noted */
+    struct list lagging;                /* items whose status waits, by lag_link */
     struct controller_stats stats;      /* counters */
 };
 
 /* -- controller.c -- */
 int64_t controller_now__(const struct controller *c);
 bool controller_leads__(const struct controller *c);
-void controller_add__(struct controller *c, const char *uid);
-void controller_pump_soon__(struct controller *c, int64_t due);
 struct source *controller_source__(struct controller *c, const struct kube_resource *r,
                                    const char *ns);
+void controller_trouble__(struct controller *c, const struct item *it, const char *text);
+
+/* -- controller_item.c -- */
 struct item *controller_item__(struct controller *c, const char *uid); /* NULL: none */
+struct item *controller_item_new__(struct source *s,
+                                   const struct kube_object *o); /* NULL: -NOMEM */
+/* Which cluster a RayJob looks at may change with its status. */
+int controller_item_watch__(struct item *it, const struct kube_object *o);
+void controller_item_cancel__(struct item *it); /* all that is under way */
+void controller_item_gone__(struct item *it);   /* its object is */
 /* Nothing of it is under way, perhaps: then a gone one is freed. */
 void controller_release__(struct item *it);
-void controller_trouble__(struct controller *c, const struct item *it, const char *text);
+void controller_items_free__(struct controller *c);
+
+/* -- controller_wake.c -- */
+void controller_add__(struct controller *c, const char *uid);
+void controller_add_all__(struct controller *c);
+void controller_on_child__(void *arg, enum kube_change change, const struct kube_object *old,
+                           const struct kube_object *now);
+void controller_on_node__(void *arg, enum kube_change change, const struct kube_object *old,
+                          const struct kube_object *now);
+void controller_on_sync__(void *arg, int64_t began);
+void controller_on_trouble__(void *arg, const struct kube_error *error);
+
+/* -- controller_turn.c -- */
+void controller_pump_soon__(struct controller *c, int64_t due);
+void controller_on_timer__(struct kube_timer *t);
+
+/* -- controller_haste.c -- */
+void controller_note_answer__(struct controller *c, int64_t began); /* of a request begun then */
+int64_t controller_pods_wait__(const struct controller *c);         /* before a look at them, ns */
+/* The status differs: 0: it is to be written now; else when, at the latest. */
+int64_t controller_status_due__(struct item *it, enum plan_haste haste);
+void controller_status_current__(struct item *it);
+int64_t controller_lags__(const struct controller *c, int64_t now); /* when to look; or NEVER */
+void controller_haste__(struct controller *c, int64_t now);         /* the look */
 
 /* -- controller_seen.c: `keep` owns what the seen points to -- */
 struct seen_room {
@@ -122,6 +159,7 @@ struct run {
     char *version;            /* the object's, for the next write to it */
     struct json *metadata;    /* the patch; NULL: nothing changes */
     struct json *status;      /* the patch; NULL: nothing changes */
+    struct json *hope;        /* the patch when all has succeeded */
     bool conflict;            /* the object had changed */
     bool cut;                 /* leading has ended, or the object is gone */
     struct kube_error *error; /* the first failure; NULL: none */

@@ -16,6 +16,7 @@ static void free_run(struct run *r)
     mem_free(r->version);
     json_free(r->metadata);
     json_free(r->status);
+    json_free(r->hope);
     mem_free(r->error);
     mem_free(r->failed);
     mem_free(r);
@@ -170,7 +171,8 @@ void controller_run_step__(struct run *r)
             through = step_stages(r);
             break;
         case RUN_STATUS:
-            through = step_own(r, "status", "status", r->status);
+            through =
+                step_own(r, "status", "status", r->error || !r->plan->hope ? r->status : r->hope);
             break;
         case RUN_END:
             finish(r);
@@ -198,6 +200,28 @@ static int status_patch(const struct json *old, struct json *wanted, struct json
     return r;
 }
 
+/* The patches that are to be written now, if any. */
+static int make_status(struct item *it, const struct json *old, struct run *r)
+{
+    struct plan *p = r->plan;
+    int res = p->status ? status_patch(old, p->status, &r->status) : 0;
+    if (res == 0 && p->hope)
+        res = status_patch(old, p->hope, &r->hope);
+    if (res < 0)
+        return res;
+    if (!r->status && !r->hope) {
+        controller_status_current__(it);
+        return 0;
+    }
+    int64_t due = controller_status_due__(it, p->haste);
+    if (due) {
+        json_free(STEAL(r->status));
+        json_free(STEAL(r->hope));
+        plan_again(p, due);
+    }
+    return 0;
+}
+
 static int make_plan(struct item *it, const struct kube_object *o, struct run *r,
                      struct raia_error *e)
 {
@@ -218,8 +242,7 @@ static int make_plan(struct item *it, const struct kube_object *o, struct run *r
     if (res == 0 && r->plan->metadata &&
         !merge_patch_is_idle(json_get(seen.tree, "metadata"), r->plan->metadata))
         r->metadata = STEAL(r->plan->metadata);
-    if (res == 0 && r->plan->status &&
-        (res = status_patch(json_get(seen.tree, "status"), r->plan->status, &r->status)) < 0)
+    if (res == 0 && (res = make_status(it, json_get(seen.tree, "status"), r)) < 0)
         err_set(e, -res, "out of memory for a status");
     c->stats.plan_ns += controller_now__(c) - began;
     controller_see_done__(&room);

@@ -51,6 +51,7 @@ void plan_free(struct plan *p)
         mem_free(v);
     }
     json_free(p->status);
+    json_free(p->hope);
     json_free(p->metadata);
     mem_free(p);
 }
@@ -153,6 +154,20 @@ int plan_status(struct plan *p, struct json *status)
         return -RAIA_ERR_NOMEM;
     json_free(p->status);
     p->status = status;
+    return 0;
+}
+
+void plan_status_waits(struct plan *p, enum plan_haste haste)
+{
+    p->haste = haste;
+}
+
+int plan_hope(struct plan *p, struct json *status)
+{
+    if (!status)
+        return -RAIA_ERR_NOMEM;
+    json_free(p->hope);
+    p->hope = status;
     return 0;
 }
 

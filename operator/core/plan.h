@@ -64,10 +64,19 @@ struct plan_event {
     char *text;                  /* for people */
 };
 
+/* How long a status may wait while the API server is busy; when it is not, none waits. */
+enum plan_haste {
+    PLAN_NOW,  /* not at all: it is what people and programs act upon */
+    PLAN_SOON, /* progress: controller.h says how long */
+    PLAN_LATER /* numbers that grow */
+};
+
 struct plan {
     struct list actions;   /* struct plan_action */
     struct list events;    /* struct plan_event, about the reconciled object */
     struct json *status;   /* the whole new status; NULL: as it is */
+    enum plan_haste haste; /* of the status */
+    struct json *hope;     /* the status when all stages have succeeded; NULL: that one */
     struct json *metadata; /* merge patch of the object's metadata, before stage 0; NULL: none */
     int64_t again; /* ns, monotonic: look again then; CLOCK_NEVER: only when something changes */
 };
@@ -87,6 +96,11 @@ int plan_call(struct plan *p, unsigned stage, uint64_t tag, const char *ns, cons
 /* Replaces what was set before. Written as a JSON merge patch that makes the status equal to this
  * one, and not at all if it is equal (json_equal, lastUpdateTime apart). */
 int plan_status(struct plan *p, struct json *status);
+/* It may be written later, together with what has changed by then; the default is PLAN_NOW. */
+void plan_status_waits(struct plan *p, enum plan_haste haste);
+/* The whole status that is written instead when all actions have succeeded: what they have made
+ * needs no second write when it is seen. */
+int plan_hope(struct plan *p, struct json *status);
 /* {"finalizers": [...]}, {"annotations": {...}}: a merge patch. */
 int plan_metadata(struct plan *p, struct json *metadata);
 int plan_event(struct plan *p, enum kube_severity severity, const char *reason, const char *fmt,

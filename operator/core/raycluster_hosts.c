@@ -141,6 +141,5 @@ void rc_make_hosts__(struct rc_pass *x, const struct ray_group *g)
     }
     made = HASH_SIZE(x->made) - made;
     if (made > 0)
-        rc_ok__(x, plan_event(x->p, KUBE_NORMAL, "CreatedWorkerPod", "group %s: created %u pods",
-                              g->name, made));
+        rc_note_created__(x, g, made);
 }

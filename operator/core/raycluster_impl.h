@@ -8,6 +8,8 @@
 #ifndef OPERATOR_RAYCLUSTER_IMPL_H
 #define OPERATOR_RAYCLUSTER_IMPL_H
 
+#include <string.h>
+
 #include "api/raycluster.h"
 #include "base/hash.h"
 #include "core/pod.h"
@@ -94,6 +96,7 @@ struct raycluster {
     struct secret_maker *maker; /* of keys */
 };
 
+#define RC_CREATED_SIZE 512
 struct rc_pass {
     struct raycluster *self;
     const struct seen *s;
@@ -109,6 +112,8 @@ struct rc_pass {
     struct pod_site site;            /* of its pods */
     const struct ray_group *failed;  /* whose pod made the last plan fail; NULL */
     bool failed_create;              /* and that was its creation */
+    char created[RC_CREATED_SIZE];   /* which pods the plan makes: for an event */
+    bool created_head;               /* a head among them */
     bool foreign;                    /* KubeRay has made its pods */
     bool refused;                    /* a template cannot be used: no more pods of it */
     int r;                           /* 0, or what has gone wrong */
@@ -117,6 +122,12 @@ struct rc_pass {
 
 /* Notes a failure; true as long as there is none. */
 bool rc_ok__(struct rc_pass *x, int r);
+
+/* Is the text there, and that one? */
+static inline bool rc_is(const char *text, const char *that)
+{
+    return text && strcmp(text, that) == 0;
+}
 
 /* raycluster_seen.c: fills pods; plans to look again when a node's time is up. */
 void rc_see__(struct rc_pass *x);
@@ -153,6 +164,8 @@ void rc_make_keys__(struct rc_pass *x);
 void rc_delete_pod__(struct rc_pass *x, struct rc_pod *pod);
 void rc_delete_all__(struct rc_pass *x);
 void rc_make_pods__(struct rc_pass *x);
+/* The plan makes n of the group: for the event. */
+void rc_note_created__(struct rc_pass *x, const struct ray_group *g, unsigned n);
 /* raycluster_hosts.c: a group whose replicas have several hosts. */
 void rc_make_hosts__(struct rc_pass *x, const struct ray_group *g);
 /* A new pod of a group. slot NULL: the next free one. */
@@ -179,6 +192,9 @@ void rc_status__(struct rc_pass *x);
 void rc_status_refused__(struct rc_pass *x);
 /* No more than the conditions. */
 void rc_status_conditions__(struct rc_pass *x);
+
+/* raycluster_haste.c: may a new status wait while the API server is busy? */
+enum plan_haste rc_haste__(const struct json *old, const struct json *status, int64_t desired);
 
 /* raycluster_pending.c: the condition that tells why pods wait. */
 void rc_tell_pending__(struct rc_pass *x);

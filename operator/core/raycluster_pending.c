@@ -10,13 +10,6 @@
 #define WHY_MAX  200 /* bytes of one group's message */
 #define TEXT_MAX 600 /* bytes of all */
 
-static bool is(const struct json *n, const char *text)
-{
-    const char *have = json_str(n);
-
-    return have && strcmp(have, text) == 0;
-}
-
 /* The last line of a container's termination message. */
 static const char *last_words(const struct json *ended, char buf[RC_WORDS_SIZE])
 {
@@ -62,7 +55,7 @@ const char *rc_unplaced__(const struct json *pod, const char **ret_message)
         inject_find(json_get(json_get(pod, "status"), "conditions"), "type", "PodScheduled");
     const char *reason = json_str(json_get(placed, "reason"));
 
-    if (!is(json_get(placed, "status"), "False"))
+    if (!rc_is(json_str(json_get(placed, "status")), "False"))
         return NULL;
     *ret_message = json_str(json_get(placed, "message"));
     return reason && reason[0] ? reason : "Unschedulable";

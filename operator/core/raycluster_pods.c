@@ -8,6 +8,7 @@
 #include "api/conditions.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/str.h"
 
 #define STAGE_PODS 1
 #define STAGE_LAST 2 /* of a group whose pods are refused: it shall not keep others waiting */
@@ -128,9 +129,28 @@ static void create_pods(struct rc_pass *x, const struct ray_group *g, int64_t n)
         rc_create_pod__(x, g, NULL, &at);
     unsigned made = HASH_SIZE(x->made) - before;
     if (made > 0 && x->r == 0 && !x->refused)
-        rc_ok__(x, plan_event(x->p, KUBE_NORMAL, g->is_head ? "CreatedHeadPod" : "CreatedWorkerPod",
-                              made == 1 ? "group %s: created %u pod" : "group %s: created %u pods",
-                              g->name, made));
+        rc_note_created__(x, g, made);
+}
+
+void rc_note_created__(struct rc_pass *x, const struct ray_group *g, unsigned n)
+{
+    size_t len = strlen(x->created);
+
+    x->created_head |= g->is_head;
+    if (len + strlen(g->name) + 64 < sizeof x->created)
+        snprintf(x->created + len, sizeof x->created - len, "%sgroup %s: created %u pod%s",
+                 len ? "; " : "", g->name, n, n == 1 ? "" : "s");
+    else if (!str_ends_with(x->created, "..."))
+        snprintf(x->created + len, sizeof x->created - len, "; ...");
+}
+
+/* One event for all of them: each is a request, and many clusters may come at a time. */
+static void tell_created(struct rc_pass *x)
+{
+    if (x->created[0])
+        rc_ok__(x, plan_event(x->p, KUBE_NORMAL,
+                              x->created_head ? "CreatedHeadPod" : "CreatedWorkerPod", "%s",
+                              x->created));
 }
 
 static void tell_deleted(struct rc_pass *x, bool head, const char *group, unsigned n,
@@ -301,4 +321,5 @@ void rc_make_pods__(struct rc_pass *x)
         }
     }
     drop_removed_groups(x);
+    tell_created(x);
 }

@@ -28,17 +28,12 @@ const struct seen_object *rc_find__(const struct seen_list *l, const char *name)
     return l->n ? bsearch(name, l->at, l->n, sizeof *l->at, by_name) : NULL;
 }
 
-static bool is(const char *a, const char *b)
-{
-    return a && strcmp(a, b) == 0;
-}
-
 /* -- KubeRay's --------------------------------------------------------------------------------- */
 
 static const char *kuberay_in(const struct seen_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (is(rc_label__(l->at[i].tree, RAY_LABEL_CREATED_BY), POD_KUBERAY) &&
+        if (rc_is(rc_label__(l->at[i].tree, RAY_LABEL_CREATED_BY), POD_KUBERAY) &&
             rc_label__(l->at[i].tree, RAY_LABEL_NODE_TYPE) &&
             !rc_annotation__(l->at[i].tree, POD_ANNOTATION))
             return l->at[i].meta->name;
@@ -69,16 +64,16 @@ static enum rc_fate fate_of(struct rc_pass *x, const struct json *tree, const ch
     const char *policy = json_str(json_get(json_get(tree, "spec"), "restartPolicy"));
     int64_t restarts = 0, code = 0;
 
-    if (is(phase, "Failed") || is(phase, "Succeeded"))
+    if (rc_is(phase, "Failed") || rc_is(phase, "Succeeded"))
         return RC_ENDED;
     if (json_is(ended, JSON_OBJECT)) {
         json_int(json_get(ended, "exitCode"), &code);
-        if (is(policy, "Never") || (is(policy, "OnFailure") && code == 0))
+        if (rc_is(policy, "Never") || (rc_is(policy, "OnFailure") && code == 0))
             return RC_ENDED;
     }
     json_int(json_get(c, "restartCount"), &restarts);
     bool down = json_is(ended, JSON_OBJECT) ||
-                is(json_str(json_get(json_get(state, "waiting"), "reason")), "CrashLoopBackOff");
+                rc_is(json_str(json_get(json_get(state, "waiting"), "reason")), "CrashLoopBackOff");
     return down && restarts >= (int64_t)x->self->base.config->restarts_max ? RC_CRASHING : RC_FINE;
 }
 
@@ -105,8 +100,8 @@ static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, s
         pod->group = head ? &x->c->spec.head : group ? ray_cluster_group(&x->c->spec, group) : NULL;
     if (!head && pod->group && pod->group->is_head)
         pod->group = NULL;
-    pod->running = is(phase, "Running");
-    pod->ready = pod->running && is(json_str(json_get(ready, "status")), "True");
+    pod->running = rc_is(phase, "Running");
+    pod->ready = pod->running && rc_is(json_str(json_get(ready, "status")), "True");
     pod->going = o->meta->deleting;
     pod->stale = x->c && x->c->spec.recreate && hash && strcmp(hash, x->hash) != 0;
     if (!created || kube_wall_time_read(created, &pod->created_ms) < 0)
@@ -128,7 +123,7 @@ void rc_see__(struct rc_pass *x)
     x->memory->pass++;
     for (size_t i = 0; i < l->n; i++) {
         const char *type = rc_label__(l->at[i].tree, RAY_LABEL_NODE_TYPE);
-        if (is(type, "head") || is(type, "worker"))
+        if (rc_is(type, "head") || rc_is(type, "worker"))
             see_pod(x, &l->at[i], type[0] == 'h', &x->pods[x->n_pods++]);
     }
     rc_nodes_seen__(x);

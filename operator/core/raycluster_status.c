@@ -25,9 +25,7 @@ void rc_set__(struct rc_pass *x, const char *type, bool value, const char *reaso
 
 static bool says(const struct json *condition, const char *key, const char *text)
 {
-    const char *have = json_str(json_get(condition, key));
-
-    return have && strcmp(have, text) == 0;
+    return rc_is(json_str(json_get(condition, key)), text);
 }
 
 void rc_accepted__(struct rc_pass *x, bool value, const char *reason, const char *message)
@@ -150,11 +148,8 @@ void rc_tell_failure__(struct rc_pass *x)
     const struct kube_error *why = x->s->failure;
     char reason[64], event[64];
 
-    if (!why || why->reason == KUBE_OK || passes(why->reason)) {
-        if (!why)
-            conditions_remove(x->conditions, RAY_COND_REPLICA_FAILURE);
+    if (!why || why->reason == KUBE_OK || passes(why->reason))
         return;
-    }
     if (!x->failed) {
         if (why->reason == KUBE_ALREADY_EXISTS)
             rc_accepted__(x, false, REASON_NAME_TAKEN, why->base.text);
@@ -246,12 +241,12 @@ static bool all_ready(const struct rc_pass *x)
 
 /* -- addresses --------------------------------------------------------------------------------- */
 
-static void set_endpoints(struct rc_pass *x, struct json *status, const struct seen_object *service)
+static void set_endpoints(struct rc_pass *x, struct json *status, const struct json *service)
 {
     _cleanup_(json_freep) struct json *map = json_new_object();
     int r = map ? 0 : -RAIA_ERR_NOMEM;
 
-    JSON_FOREACH(port, json_get(json_get(service->tree, "spec"), "ports"))
+    JSON_FOREACH(port, json_get(json_get(service, "spec"), "ports"))
     {
         const char *name = json_str(json_get(port, "name"));
         const struct json *target = json_get(port, "nodePort");
@@ -280,7 +275,7 @@ static void set_head(struct rc_pass *x, struct json *status, const struct rc_pod
         json_str(json_get(json_get(service ? service->tree : NULL, "spec"), "clusterIP"));
     int r = h ? 0 : -RAIA_ERR_NOMEM;
 
-    if (ip && strcmp(ip, "None") == 0)
+    if (rc_is(ip, "None"))
         ip = pod_ip;
     const struct {
         const char *key, *value;
@@ -292,18 +287,18 @@ static void set_head(struct rc_pass *x, struct json *status, const struct rc_pod
         if (r == 0 && all[i].value && all[i].value[0])
             r = json_set_str(h, all[i].key, all[i].value);
     if (service)
-        set_endpoints(x, status, service);
+        set_endpoints(x, status, service->tree);
     rc_ok__(x, r == 0 ? json_set(status, "head", STEAL(h)) : r);
 }
 
-/* -- all of it --------------------------------------------------------------------------------- */
+/* -- its parts ---------------------------------------------------------------------------------- */
 
 static void set_state(struct rc_pass *x, struct json *status, const char *state)
 {
     char now[KUBE_WALL_TIME_SIZE];
     const char *old = json_str(json_get(status, "state"));
 
-    if (!old || strcmp(old, state) != 0) {
+    if (!rc_is(old, state)) {
         struct json *times = inject_object(status, "stateTransitionTimes");
         rc_ok__(x,
                 json_set_str(times, state, kube_wall_time(x->s->wall_ns / CLOCK_NS_PER_MS, now)));
@@ -353,7 +348,53 @@ static void finish(struct rc_pass *x, struct json *status)
         json_free(status);
     else
         rc_ok__(x, plan_status(x->p, status));
+    if (x->r == 0)
+        plan_status_waits(x->p, rc_haste__(json_get(x->s->tree, "status"), status,
+                                           x->c ? x->c->spec.desired_workers : 0));
 }
+
+/* -- what the plan makes ----------------------------------------------------------------------- */
+
+static const struct json *planned(const struct rc_pass *x, const struct kube_resource *kind,
+                                  const char *label, const char *value, const char *name)
+{
+    struct plan_action *a;
+
+    LIST_FOREACH (a, &x->p->actions, link)
+        if (a->kind == PLAN_CREATE && a->resource == kind &&
+            (!label || rc_is(rc_label__(a->object, label), value)) &&
+            (!name || rc_is(a->name, name)))
+            return a->object;
+    return NULL;
+}
+
+/* The status as it will be when the plan has made the head pod and its service. */
+static void hope(struct rc_pass *x, const struct rc_pod *head)
+{
+    const struct json *pod =
+        head ? NULL : planned(x, &kube_pods, RAY_LABEL_NODE_TYPE, "head", NULL);
+    const struct json *service = planned(x, &kube_services, NULL, NULL, x->service);
+
+    if ((!pod && !service) || !x->p->status || x->r < 0)
+        return;
+    struct json *status = json_copy(x->p->status), *h = inject_object(status, "head");
+    if (pod)
+        rc_ok__(x, json_set_str(h, "podName", json_str(json_at(pod, "metadata.name"))));
+    if (pod)
+        rc_ok__(x,
+                conditions_set(json_get(status, "conditions"), RAY_COND_HEAD_READY, CONDITION_FALSE,
+                               RAY_REASON_UNKNOWN, "", x->s->meta->generation, x->s->wall_ns));
+    if (service)
+        rc_ok__(x, json_set_str(h, "serviceName", x->service));
+    if (service)
+        set_endpoints(x, status, service);
+    if (x->r < 0)
+        json_free(status);
+    else
+        rc_ok__(x, plan_hope(x->p, status));
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
 
 void rc_status_conditions__(struct rc_pass *x)
 {
@@ -395,4 +436,5 @@ void rc_status__(struct rc_pass *x)
     else if (ready && !x->s->failure && !x->c->spec.suspend)
         set_state(x, status, RAY_STATE_READY);
     finish(x, status);
+    hope(x, head);
 }

@@ -231,8 +231,9 @@ static inline void world_step(struct world *w)
     cr_assert_eq(world_try(w, &e), 0, "%s", e.text);
     LIST_FOREACH (a, &w->p->actions, link)
         world_act(w, a);
-    if (w->p->status)
-        json_set(w->cluster, "status", json_copy(w->p->status));
+    const struct json *status = w->p->hope ? w->p->hope : w->p->status;
+    if (status)
+        json_set(w->cluster, "status", json_copy(status));
 }
 
 /* -- what others do ---------------------------------------------------------------------------- */

@@ -163,6 +163,9 @@ static int plan_cluster(struct reconciler *rec, const struct seen *s, void **mem
     json_set_int(status, "failed", s->failure != NULL);
     json_set_int(status, "observedGeneration", s->meta->generation);
     json_set_int(status, "lastUpdateTime", s->wall_ns);
+    if (told == number(s->tree, "status.told") &&
+        number(s->tree, "status.observedGeneration") == s->meta->generation)
+        plan_status_waits(p, ready == wanted ? PLAN_SOON : PLAN_LATER); /* no more than a number */
     return r < 0 ? (json_free(status), r) : plan_status(p, status);
 }
 

@@ -80,8 +80,9 @@ static void step(struct trouble *t)
         if (a->kind == PLAN_CREATE)
             delay(t, a);
     }
-    if (!lost && t->w.p->status)
-        json_set(t->w.cluster, "status", json_copy(t->w.p->status));
+    const struct json *status = t->w.p->hope ? t->w.p->hope : t->w.p->status;
+    if (!lost && status)
+        json_set(t->w.cluster, "status", json_copy(status));
     if (prng_chance(t->p, lost ? 0.5 : 0.05)) {
         t->w.r->forget(t->w.r, t->w.memory);
         t->w.memory = NULL;

@@ -14,9 +14,16 @@ Test(raycluster, from_nothing)
     cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_services), 1);
     cr_assert_eq(world_planned(&w, PLAN_CREATE, 1, &kube_pods), 4);
     cr_assert(world_event(&w, "CreatedHeadPod"));
-    cr_assert(world_event(&w, "CreatedWorkerPod"));
+    cr_assert_not(world_event(&w, "CreatedWorkerPod"), "one event tells of all pods");
     cr_assert(world_is(&w, RAIA_COND_ACCEPTED));
-    cr_assert_str_eq(world_reason(&w, RAY_COND_HEAD_READY), RAY_REASON_HEAD_NOT_FOUND);
+    cr_assert_str_eq(
+        json_str(json_get(conditions_get(json_get(w.p->status, "conditions"), RAY_COND_HEAD_READY),
+                          "reason")),
+        RAY_REASON_HEAD_NOT_FOUND);
+    cr_assert_str_eq(world_reason(&w, RAY_COND_HEAD_READY), RAY_REASON_UNKNOWN);
+    cr_assert_str_eq(text(&w, "status.head.podName"), world_name(world_pod(&w, "headgroup", 0)));
+    cr_assert_str_eq(text(&w, "status.head.serviceName"), "demo-head-svc");
+    cr_assert_str_eq(text(&w, "status.endpoints.dashboard"), "8265");
     cr_assert_str_eq(world_reason(&w, RAY_COND_PROVISIONED), RAY_REASON_PROVISIONING);
     cr_assert_str_eq(text(&w, "status.state"), "");
 
