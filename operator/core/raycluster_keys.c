@@ -125,7 +125,7 @@ static void write_all(struct rc_pass *x, const struct keys *k)
     strncpy(x->memory->ca_id, id ? id : "", sizeof x->memory->ca_id - 1);
     write_one(x, STAGE_KEYS, k->leaf[0], &set.leaf[0], &applied);
     write_one(x, STAGE_KEYS, k->leaf[1], &set.leaf[1], &applied);
-    write_one(x, STAGE_CA, k->ca, &set.ca, &applied);
+    write_one(x, k->ca ? STAGE_CA : STAGE_KEYS, k->ca, &set.ca, &applied);
     if (applied) {
         x->memory->ca_wait = x->s->now + SEEN_BY_NS;
         plan_again(x->p, x->memory->ca_wait);
