@@ -182,7 +182,7 @@ void rc_make_keys__(struct rc_pass *x)
     if (x->r < 0 || !x->self->base.config->tls)
         return;
     bool whole = all_of(&k, id_of(k.ca)), ours = x->memory->ca && !x->memory->ca_spreads;
-    if (!whole && are_there(&k) && !ours) {
+    if (!whole && are_there(&k) && !ours && x->n_pods > 0) {
         rotate(x, &k, false); /* who was writing them has died */
         return;
     }
