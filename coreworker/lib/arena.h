@@ -12,7 +12,8 @@
  *
  * Made when a message over ARENA_MIN is first sent over a pair; given back after ARENA_IDLE_NS
  * without use. Until it is there, and whenever something is in the way (no memory, all slots taken,
- * others wait in the outbox, a peer on another node), messages go in pieces.
+ * a peer on another node), messages go in pieces. Those that wait in the outbox go through it when
+ * their turn comes.
  *
  * Death. The writer's: the raylet frees the object when nobody reads it any more, and the reader's
  * view lives as long as its link, so what was sent can still be read. The reader's: its slots are
@@ -26,11 +27,14 @@
 
 #include "lib/runtime.h"
 
-#define ARENA_MIN        (32u << 10)  /* bytes of a message; shorter ones are as fast in pieces */
-#define ARENA_SLOT_BYTES (104u << 10) /* RT_INLINE_MAX and what stands before and behind */
-#define ARENA_SLOTS      8u
+#define ARENA_MIN        WIRE_PIECE_MAX /* bytes of a message; shorter ones are one record */
+#define ARENA_SLOT_BYTES (104u << 10)   /* RT_INLINE_MAX and what stands before and behind */
+#define ARENA_SLOTS      16u
 #define ARENA_IDLE_NS    (10 * CLOCK_NS_PER_S)
 
+/* A free slot to write a message of `size` bytes in, which is then sent from there (link_send) or
+ * forgotten; NULL: write it elsewhere. Good until the next one is asked for. */
+uint8_t *arena_lend(struct runtime *rt, struct link *l, size_t size);
 /* Sends a message through the arena; -LIMIT: it has to go in pieces. */
 int arena_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, const void *data,
                size_t size);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/runtime.h"
+#include "lib/arena.h"
 
 void call_fail(struct raia_call *c, const struct raia_error *e, bool with_last)
 {
@@ -191,15 +191,17 @@ static void answer_error(struct runtime *rt, struct raia_call *c, struct wire_re
 static int answer_values(struct runtime *rt, struct raia_call *c, struct wire_reply *h)
 {
     _Alignas(16) uint8_t small[1024];
-    _cleanup_(mem_freep) uint8_t *large = NULL;
-    uint8_t *m = small;
+    struct link *l = c->seat ? seat_link(c->seat) : c->from;
+    uint8_t *m = small, *own = NULL;
     size_t size = sizeof(*h), at = sizeof(*h);
     int r = 0;
 
     for (unsigned i = 0; i < c->head.nreturns; i++)
         size += return_size(&c->returns[i]);
     if (size > sizeof(small)) {
-        m = large = mem_alloc(size);
+        m = l ? arena_lend(rt, l, size) : NULL;
+        if (!m)
+            m = own = pool_alloc(&rt->pool, size);
         if (!m)
             return -RAIA_ERR_NOMEM;
     }
@@ -211,6 +213,7 @@ static int answer_values(struct runtime *rt, struct raia_call *c, struct wire_re
     }
     if (r == 0)
         send_answer(rt, c, m, size);
+    pool_free(&rt->pool, own, size);
     return r;
 }
 

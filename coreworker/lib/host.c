@@ -253,6 +253,11 @@ bool seat_accept(struct seat *s, uint64_t sequence, uint64_t acked, bool *ret_br
     return v == RECEIVER_RUN;
 }
 
+struct link *seat_link(const struct seat *s)
+{
+    return s->link;
+}
+
 void seat_answer(struct runtime *rt, struct seat *s, struct raia_call *c, const void *data,
                  size_t size)
 {

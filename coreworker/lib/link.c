@@ -27,14 +27,21 @@ struct link *link_new(struct runtime *rt, struct process *p)
     return l;
 }
 
+static void out_free(struct runtime *rt, struct link *l, struct out_message *o)
+{
+    l->outbox_bytes -= o->size;
+    list_del(&o->link);
+    pool_free(&rt->pool, o, sizeof(*o) + o->size);
+}
+
 void link_free(struct runtime *rt, struct link *l)
 {
-    struct list *o;
+    struct out_message *o;
 
     if (!l)
         return;
-    while ((o = list_pop(&l->outbox)))
-        mem_free(container_of(o, struct out_piece, link));
+    while ((o = LIST_FIRST(&l->outbox, struct out_message, link)))
+        out_free(rt, l, o);
     list_del(&l->in_dirty);
     arena_link_over(rt, l, true);
     buf_fini(&l->partial);
@@ -57,9 +64,8 @@ static void mark_dirty(struct runtime *rt, struct link *l)
     list_add_tail(&rt->dirty, &l->in_dirty);
 }
 
-/* Room in the ring or channel itself, whatever waits. */
-static int reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
-                   size_t size, void **ret_payload)
+int link_reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
+                 size_t size, void **ret_payload)
 {
     struct record_head *inner;
     void *p;
@@ -92,7 +98,7 @@ static int reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t f
 int link_begin(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
                size_t size, void **ret_payload)
 {
-    int r = list_empty(&l->outbox) ? reserve(rt, l, type, flags, tag, size, ret_payload)
+    int r = list_empty(&l->outbox) ? link_reserve(rt, l, type, flags, tag, size, ret_payload)
                                    : -RAIA_ERR_LIMIT;
 
     if (r == -RAIA_ERR_LIMIT)
@@ -119,20 +125,22 @@ void rt_flush(struct runtime *rt)
         link_commit(rt, container_of(d, struct link, in_dirty), false);
 }
 
-static int post(struct link *l, uint16_t type, uint16_t flags, uint64_t tag, const void *data,
-                size_t size)
+/* What is left of a message waits. begun: pieces of it have gone. */
+static int post(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, const void *data,
+                size_t size, bool begun)
 {
-    struct out_piece *o;
+    struct out_message *o;
 
     if (l->outbox_bytes + size > RT_OUTBOX_MAX)
         return -RAIA_ERR_LIMIT;
-    o = mem_alloc(sizeof(*o) + size);
+    o = pool_alloc(&rt->pool, sizeof(*o) + size);
     if (!o)
         return -RAIA_ERR_NOMEM;
     o->type = type;
-    o->flags = flags;
+    o->begun = begun;
     o->tag = tag;
     o->size = (uint32_t)size;
+    o->sent = 0;
     if (size)
         memcpy(o->data, data, size);
     list_add_tail(&l->outbox, &o->link);
@@ -140,46 +148,46 @@ static int post(struct link *l, uint16_t type, uint16_t flags, uint64_t tag, con
     return 0;
 }
 
-/* One piece, in order with those that wait. */
-static int send_piece(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags,
-                      uint64_t tag, const void *data, size_t size)
+/* As many pieces of a message as there is room for, from *sent on; 0: all of them. */
+static int send_pieces(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag,
+                       const uint8_t *data, uint32_t size, uint32_t *sent)
 {
-    void *to;
-    int r = -RAIA_ERR_LIMIT;
+    do {
+        uint32_t n = size - *sent;
+        uint16_t flags = 0;
+        void *to;
+        int r;
 
-    if (list_empty(&l->outbox))
-        r = reserve(rt, l, type, flags, tag, size, &to);
-    if (r == 0) {
-        if (size)
-            memcpy(to, data, size);
-        return 0;
-    }
-    if (r != -RAIA_ERR_LIMIT)
-        return r;
-    return post(l, type, flags, tag, data, size);
+        if (!l->raylet && n > WIRE_PIECE_MAX) {
+            n = WIRE_PIECE_MAX;
+            flags = WIRE_MORE;
+        }
+        r = link_reserve(rt, l, type, flags, tag, n, &to);
+        if (r < 0)
+            return r;
+        if (n)
+            memcpy(to, data + *sent, n);
+        *sent += n;
+    } while (*sent < size);
+    return 0;
 }
 
 int link_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, const void *data,
               size_t size, bool urgent)
 {
-    const uint8_t *p = data;
-    int r;
+    const uint8_t *bytes = data;
+    uint32_t sent = 0;
+    int r = -RAIA_ERR_LIMIT;
 
     if (l->kind == LINK_CLOSED)
         return -RAIA_ERR_UNAVAILABLE;
-    if (arena_send(rt, l, type, tag, data, size) == 0) {
-        if (urgent)
-            link_commit(rt, l, true);
-        return 0;
-    }
-    while (!l->raylet && size > WIRE_PIECE_MAX) {
-        r = send_piece(rt, l, type, WIRE_MORE, tag, p, WIRE_PIECE_MAX);
+    if (list_empty(&l->outbox)) {
+        r = arena_send(rt, l, type, tag, data, size);
         if (r < 0)
-            return r;
-        p += WIRE_PIECE_MAX;
-        size -= WIRE_PIECE_MAX;
+            r = send_pieces(rt, l, type, tag, bytes, (uint32_t)size, &sent);
     }
-    r = send_piece(rt, l, type, 0, tag, p, size);
+    if (r == -RAIA_ERR_LIMIT)
+        r = post(rt, l, type, tag, sent ? bytes + sent : bytes, size - sent, sent > 0);
     if (r == 0 && urgent)
         link_commit(rt, l, true);
     return r;
@@ -187,18 +195,17 @@ int link_send(struct runtime *rt, struct link *l, uint16_t type, uint64_t tag, c
 
 bool link_flush(struct runtime *rt, struct link *l)
 {
-    struct out_piece *o;
-    void *to;
+    struct out_message *o;
 
-    while ((o = LIST_FIRST(&l->outbox, struct out_piece, link))) {
-        int r = reserve(rt, l, o->type, o->flags, o->tag, o->size, &to);
+    while ((o = LIST_FIRST(&l->outbox, struct out_message, link))) {
+        if (o->begun || arena_send(rt, l, o->type, o->tag, o->data, o->size) < 0) {
+            int r = send_pieces(rt, l, o->type, o->tag, o->data, o->size, &o->sent);
 
-        if (r < 0)
-            return false;
-        memcpy(to, o->data, o->size);
-        l->outbox_bytes -= o->size;
-        list_del(&o->link);
-        mem_free(o);
+            o->begun |= o->sent > 0;
+            if (r < 0)
+                return false;
+        }
+        out_free(rt, l, o);
     }
     return true;
 }

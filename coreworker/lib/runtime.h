@@ -82,12 +82,13 @@ enum link_kind {
     LINK_CLOSED,
 };
 
-struct out_piece {
+struct out_message {
     struct list link; /* link.outbox */
     uint64_t tag;
     uint16_t type;
-    uint16_t flags;
+    bool begun;    /* pieces of it have gone */
     uint32_t size; /* bytes of data */
+    uint32_t sent; /* those of them that have gone */
     uint8_t data[];
 };
 
@@ -112,7 +113,7 @@ struct link {
     void *page;              /* PAIR: the peer's process page, mapped */
     int bell;                /* PAIR: the peer's eventfd, or -1 */
     uint64_t credit;         /* CHANNEL: bytes that may be sent */
-    struct list outbox;      /* struct out_piece */
+    struct list outbox;      /* struct out_message */
     size_t outbox_bytes;     /* of it */
     struct buf partial;      /* message whose pieces are coming */
     uint16_t partial_type;   /* 0: none */
@@ -137,6 +138,9 @@ static inline bool link_is_pair(const struct link *l)
 
 struct runtime;
 
+/* Room for one record in the ring or channel itself, whatever waits in the outbox. -LIMIT: none now. */
+int link_reserve(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
+                 size_t size, void **ret_payload);
 /* Room for one record that fits a piece, to be written before link_commit. -LIMIT: none now, or
  * others wait before it. */
 int link_begin(struct runtime *rt, struct link *l, uint16_t type, uint16_t flags, uint64_t tag,
@@ -519,6 +523,7 @@ struct seat *host_seat(struct runtime *rt, struct link *l, uint32_t slot);
 void host_constructed(struct runtime *rt, struct raia_call *c);
 void host_link_closed(struct runtime *rt, struct link *l);
 bool seat_accept(struct seat *s, uint64_t sequence, uint64_t acked, bool *ret_broken);
+struct link *seat_link(const struct seat *s); /* where answers go; NULL: nowhere now */
 void seat_answer(struct runtime *rt, struct seat *s, struct raia_call *c, const void *data,
                  size_t size);
 void host_exit(struct runtime *rt, bool intended, const char *why) __attribute__((noreturn));

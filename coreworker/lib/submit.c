@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "lib/runtime.h"
+#include "lib/arena.h"
 
 #define FLATS 8u /* arguments that are laid out on the stack */
 
@@ -251,7 +251,7 @@ int task_send(struct runtime *rt, struct link *l, struct task *t, uint16_t type,
                           .attempt = t->attempt,
                           .slot = slot,
                           .acked = acked};
-    _cleanup_(mem_freep) uint8_t *large = NULL;
+    uint8_t *large, *own = NULL;
     void *to;
     size_t size;
     int r;
@@ -278,12 +278,17 @@ int task_send(struct runtime *rt, struct link *l, struct task *t, uint16_t type,
         memcpy(to, &h, sizeof(h));
         return task_write_spec(rt, t, l->process, (uint8_t *)to + sizeof(h), &size);
     }
-    large = mem_alloc(sizeof(h) + size);
+    large = arena_lend(rt, l, sizeof(h) + size);
+    if (!large)
+        large = own = pool_alloc(&rt->pool, sizeof(h) + size);
     if (!large)
         return -RAIA_ERR_NOMEM;
     memcpy(large, &h, sizeof(h));
     r = task_write_spec(rt, t, l->process, large + sizeof(h), &size);
-    return r < 0 ? r : link_send(rt, l, type, tag, large, sizeof(h) + size, false);
+    if (r == 0)
+        r = link_send(rt, l, type, tag, large, sizeof(h) + size, false);
+    pool_free(&rt->pool, own, sizeof(h) + size);
+    return r;
 }
 
 /* ---- submission */

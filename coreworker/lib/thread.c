@@ -21,8 +21,8 @@ static bool under_way(const struct runtime *rt)
 }
 
 /* Looks after the rings if nobody else does. Returns how soon to look again, ms; 0: no need before
- * *ret_rest (ns), which is untouched if it could not look. */
-static int look(struct runtime *rt, bool urgent, int64_t *ret_rest)
+ * *ret_rest (ns), which is untouched if it could not look. quiet: nothing was under way for long. */
+static int look(struct runtime *rt, bool urgent, bool quiet, int64_t *ret_rest)
 {
     int again;
 
@@ -46,6 +46,8 @@ static int look(struct runtime *rt, bool urgent, int64_t *ret_rest)
     }
     *ret_rest = rt->next_rest < rt->next_arena ? rt->next_rest : rt->next_arena;
     again = under_way(rt) ? TICK_BUSY_MS : list_empty(&rt->running) ? 0 : TICK_IDLE_MS;
+    if (quiet && !again)
+        pool_trim(&rt->pool);
     rt_leave(rt);
     return again;
 }
@@ -88,7 +90,7 @@ static void *run(void *arg)
     int timeout = TICK_BUSY_MS;
 
     while (!atomic_load(&rt->thread_stop)) {
-        bool urgent;
+        bool urgent, quiet;
         int again;
 
         atomic_store(&rt->thread_sleeps, timeout < 0 || timeout > TICK_IDLE_MS);
@@ -105,12 +107,11 @@ static void *run(void *arg)
             raylet_gone(rt);
             p[0].fd = -1;
         }
-        again = look(rt, urgent, &rest);
+        quiet = clock_now_ns() - quiet_since >= LINGER_NS;
+        again = look(rt, urgent, quiet, &rest);
         if (again || p[2].revents)
             quiet_since = clock_now_ns();
-        timeout = again                                      ? again
-                  : clock_now_ns() - quiet_since < LINGER_NS ? TICK_IDLE_MS
-                                                             : until(rest);
+        timeout = again ? again : quiet ? until(rest) : TICK_IDLE_MS;
     }
     return NULL;
 }

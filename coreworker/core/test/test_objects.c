@@ -460,3 +460,39 @@ Test(pool, each)
         pool_free(&p, items[i], 100);
     pool_fini(&p);
 }
+
+/* Sizes of messages are kept when they are given back, the last one first, up to a limit, and go
+ * back to the system when the pool is told so. */
+Test(pool, large)
+{
+    struct pool p = {0};
+    void *a, *b, *many[POOL_KEPT_MAX / POOL_LARGE_MAX + 8];
+    size_t n = sizeof(many) / sizeof(*many);
+
+    a = pool_alloc(&p, 100000);
+    b = pool_alloc(&p, 100000);
+    cr_assert(a && b && a != b);
+    pool_free(&p, a, 100000);
+    pool_free(&p, b, 100000);
+    cr_expect_eq(p.in_use, 0);
+#ifndef POOL_PLAIN
+    cr_expect_geq(p.kept, 200000u);
+    cr_expect_eq(pool_alloc(&p, 99999), b, "the last one first");
+    cr_expect_eq(pool_alloc(&p, 100000), a);
+    cr_expect_eq(p.kept, 0);
+    pool_free(&p, b, 99999);
+    pool_free(&p, a, 100000);
+#endif
+    for (size_t i = 0; i < n; i++) {
+        many[i] = pool_alloc(&p, POOL_LARGE_MAX);
+        cr_assert_not_null(many[i]);
+        memset(many[i], (int)i, POOL_LARGE_MAX);
+    }
+    for (size_t i = 0; i < n; i++)
+        pool_free(&p, many[i], POOL_LARGE_MAX);
+    cr_expect_leq(p.kept, (size_t)POOL_KEPT_MAX);
+    cr_expect_eq(p.in_use, 0);
+    pool_trim(&p);
+    cr_expect_eq(p.kept, 0);
+    pool_fini(&p);
+}
