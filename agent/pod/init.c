@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "pod/copy.h"
 
 /* The programs come last: whoever sees one finds its libraries. */
@@ -27,17 +28,14 @@ static const char *const parts[] = {"lib", "bin"};
 /* The folder above this program's. */
 static int own_tree(char dir[PATH_MAX], struct raia_error *e)
 {
-    ssize_t n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+    _cleanup_(mem_freep) char *above = proc_beside("..", e);
 
-    if (n <= 0)
-        return err_errno(e, n < 0 ? errno : ENOENT, "read /proc/self/exe");
-    dir[n] = '\0';
-    for (int i = 0; i < 2; i++) {
-        char *slash = strrchr(dir, '/');
-        if (!slash || slash == dir)
-            return err_set(e, RAIA_ERR_INVALID, "this program does not lie in a folder bin/");
-        *slash = '\0';
-    }
+    if (!above)
+        return -e->code;
+    if (!realpath(above, dir))
+        return err_errno(e, errno, "'%s'", above);
+    if (!strcmp(dir, "/"))
+        return err_set(e, RAIA_ERR_INVALID, "this program does not lie in a folder bin/");
     return 0;
 }
 

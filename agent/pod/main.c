@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "crypto/crypto.h"
 #include "pod/image.h"
 #include "pod/plan.h"
@@ -63,18 +64,6 @@ static void find_ip(char ip[NI_MAXHOST])
                 ip[0] = '\0';
         }
     freeifaddrs(list);
-}
-
-/* The folder of this program, where its sisters lie. */
-static int own_folder(char dir[4096], struct raia_error *e)
-{
-    ssize_t n = readlink("/proc/self/exe", dir, 4095);
-
-    if (n <= 0)
-        return err_errno(e, n < 0 ? errno : ENOENT, "read /proc/self/exe");
-    dir[n] = '\0';
-    *strrchr(dir, '/') = '\0';
-    return 0;
 }
 
 /* ---- what the agent needs */
@@ -152,14 +141,14 @@ static int write_pid(const struct pod_plan *p, struct raia_error *e)
                         : err_set(e, RAIA_ERR_NOMEM, "agent.pid");
 }
 
-static int prepare(const struct pod_plan *p, const char *bin, struct raia_error *e)
+static int prepare(const struct pod_plan *p, struct raia_error *e)
 {
-    _cleanup_(mem_freep) char *worker = mem_printf("%s/raia-worker", bin);
-    _cleanup_(mem_freep) char *user = mem_printf("%s/../lib/user", bin);
+    _cleanup_(mem_freep) char *worker = proc_beside("raia-worker", e);
+    _cleanup_(mem_freep) char *user = worker ? proc_beside("../lib/user", e) : NULL;
     int r;
 
-    if (!worker || !user)
-        return err_set(e, RAIA_ERR_NOMEM, "start");
+    if (!user)
+        return -e->code;
     r = pod_image_check(worker, access(user, F_OK) == 0 ? user : NULL, e);
     if (r == 0)
         r = make_folders(p, e);
@@ -184,12 +173,12 @@ static int run(int argc, char **argv, int *ret_status, struct raia_error *e)
 {
     _cleanup_(pod_flags_done) struct pod_flags f = {0};
     _cleanup_(pod_plan_done) struct pod_plan p = {0};
-    char bin[4096], hostname[256] = "node", ip[NI_MAXHOST];
-    _cleanup_(mem_freep) char *agent = NULL;
-    int r = own_folder(bin, e);
+    char hostname[256] = "node", ip[NI_MAXHOST];
+    _cleanup_(mem_freep) char *agent = proc_beside("raia-agent", e);
+    int r;
 
-    if (r < 0)
-        return r;
+    if (!agent)
+        return -e->code;
     *ret_status = 2;
     r = pod_flags_read(&f, argc, argv, e);
     if (r < 0)
@@ -197,15 +186,12 @@ static int run(int argc, char **argv, int *ret_status, struct raia_error *e)
     name_ignored(&f);
     (void)gethostname(hostname, sizeof hostname - 1);
     find_ip(ip);
-    agent = mem_printf("%s/raia-agent", bin);
-    if (!agent)
-        return err_set(e, RAIA_ERR_NOMEM, "start");
     struct pod_facts facts = {.hostname = hostname, .ip = ip[0] ? ip : NULL, .agent = agent};
     r = pod_plan_make(&f, environ, &facts, &p, e);
     if (r < 0)
         return r;
     *ret_status = 1;
-    r = prepare(&p, bin, e);
+    r = prepare(&p, e);
     if (r == -RAIA_ERR_UNSUPPORTED)
         *ret_status = 126;
     if (r < 0)
