@@ -8,6 +8,49 @@
 #include "base/mem.h"
 #include "crypto/crypto.h"
 
+/* An authority is kept while its secrets are on their way; of a thousand clusters at once that is a
+ * thousand. So only the one used last is ready for use, the others are texts. */
+struct secret_ca {
+    struct crypto_pem pem;   /* all of it */
+    struct crypto_ca *ready; /* NULL: to be read from the texts */
+};
+static struct secret_ca *last; /* whose `ready` there is; NULL: nobody's */
+
+static void rest_last(void)
+{
+    if (last)
+        crypto_ca_free(STEAL(last->ready));
+    last = NULL;
+}
+
+/* Makes it ready. */
+static int use(const struct secret_ca *ca, struct raia_error *e)
+{
+    struct secret_ca *own = (struct secret_ca *)ca; /* its texts stay as they are */
+    struct crypto_ca *ready = NULL;
+
+    if (ca->ready)
+        return 0;
+    int r = crypto_ca_load(ca->pem.cert, ca->pem.key, &ready, e);
+    if (r < 0)
+        return r;
+    rest_last();
+    own->ready = ready;
+    last = own;
+    return 0;
+}
+
+static void free_ca(struct secret_maker *m, struct secret_ca *ca)
+{
+    (void)m;
+    if (!ca)
+        return;
+    if (last == ca)
+        rest_last();
+    crypto_pem_done(&ca->pem);
+    mem_free(ca);
+}
+
 static int make_token(struct secret_maker *m, char **ret_token, struct raia_error *e)
 {
     char token[CRYPTO_TOKEN_SIZE];
@@ -26,14 +69,22 @@ static int make_token(struct secret_maker *m, char **ret_token, struct raia_erro
 static int make_ca(struct secret_maker *m, const char *name, int64_t now_s, int64_t valid_s,
                    struct secret_ca **ret_ca, struct raia_error *e)
 {
-    struct crypto_ca *ca = NULL;
+    struct secret_ca *ca = mem_new(struct secret_ca);
     char cn[65];
 
-    (void)m;
+    if (!ca)
+        return err_set(e, RAIA_ERR_NOMEM, "an authority");
+    rest_last();
     snprintf(cn, sizeof cn, "%s", name); /* as much as a common name holds */
-    int r = crypto_ca_new(cn, now_s, valid_s, &ca, e);
-    if (r == 0)
-        *ret_ca = (struct secret_ca *)ca;
+    int r = crypto_ca_new(cn, now_s, valid_s, &ca->ready, e);
+    if (r == 0) {
+        last = ca;
+        r = crypto_ca_pem(ca->ready, &ca->pem, e);
+    }
+    if (r < 0)
+        free_ca(m, ca);
+    else
+        *ret_ca = ca;
     return r;
 }
 
@@ -47,13 +98,19 @@ static void take(struct crypto_pem *pem, char **ret_cert, char **ret_key)
 static int ca_pem(struct secret_maker *m, const struct secret_ca *ca, char **ret_cert,
                   char **ret_key, struct raia_error *e)
 {
-    _cleanup_(crypto_pem_done) struct crypto_pem pem = {0};
-    int r = crypto_ca_pem((const struct crypto_ca *)ca, &pem, e);
+    char *cert = mem_strdup(ca->pem.cert), *key = mem_strdup(ca->pem.key);
 
     (void)m;
-    if (r == 0)
-        take(&pem, ret_cert, ret_key);
-    return r;
+    if (!cert || !key) {
+        mem_free(cert);
+        if (key)
+            crypto_wipe(key, strlen(key));
+        mem_free(key);
+        return err_set(e, RAIA_ERR_NOMEM, "an authority's texts");
+    }
+    *ret_cert = cert;
+    *ret_key = key;
+    return 0;
 }
 
 static int make_leaf(struct secret_maker *m, const struct secret_ca *ca, const char *cn,
@@ -67,18 +124,14 @@ static int make_leaf(struct secret_maker *m, const struct secret_ca *ca, const c
                                .valid_s = valid_s,
                                .client = true,
                                .server = true};
-    int r = crypto_issue((const struct crypto_ca *)ca, &leaf, now_s, &pem, e);
+    int r = use(ca, e);
+    if (r == 0)
+        r = crypto_issue(ca->ready, &leaf, now_s, &pem, e);
 
     (void)m;
     if (r == 0)
         take(&pem, ret_cert, ret_key);
     return r;
-}
-
-static void free_ca(struct secret_maker *m, struct secret_ca *ca)
-{
-    (void)m;
-    crypto_ca_free((struct crypto_ca *)ca);
 }
 
 static char *base64(struct secret_maker *m, const char *text)

@@ -30,7 +30,8 @@ struct note {
     struct kube_call call;   /* its write */
     char *key;               /* all that makes it this event */
     char *ns, *name;         /* of the Event object */
-    struct json *object;     /* the Event object, without count and lastTimestamp */
+    char *text;              /* the Event object, without count and lastTimestamp: JSON */
+    size_t text_len;         /* bytes of it */
     int64_t count;           /* how often */
     int64_t sent_count;      /* of them that the server knows */
     int64_t last_unix_ms;    /* when it was told last */
@@ -87,7 +88,7 @@ static void free_note(struct note *n)
     mem_free(n->key);
     mem_free(n->ns);
     mem_free(n->name);
-    json_free(n->object);
+    mem_free(n->text);
     mem_free(n);
 }
 
@@ -225,9 +226,12 @@ static struct note *new_note(struct kube_recorder *r, const struct kube_about *a
     n->ns = mem_strdup(about->ns ? about->ns : "default");
     n->name = mem_printf("%.200s.%llx%04x", about->name, (unsigned long long)n->last_unix_ms,
                          (unsigned)(r->serial++ & 0xffff));
+    _cleanup_(json_freep) struct json *object = NULL;
     if (n->ns && n->name)
-        n->object = event_object(r, n, about, type, reason, message);
-    if (!n->object || HASH_PUT_STR(r->notes, key, n) < 0) {
+        object = event_object(r, n, about, type, reason, message);
+    if (object) /* a fraction of the tree; many are remembered */
+        n->text = json_print(object, JSON_COMPACT, &n->text_len);
+    if (!n->text || HASH_PUT_STR(r->notes, key, n) < 0) {
         free_note(n);
         return NULL;
     }
@@ -314,8 +318,9 @@ static void on_written(struct kube_call *call, struct json *object, const struct
 static int send_note(struct kube_recorder *r, struct note *n)
 {
     char time[KUBE_WALL_TIME_SIZE];
-    _cleanup_(json_freep) struct json *o = n->created ? json_new_object() : json_copy(n->object);
-    int bad = json_set_int(o, "count", n->count);
+    _cleanup_(json_freep) struct json *o = n->created ? json_new_object() : NULL;
+    int bad = n->created ? 0 : json_parse(n->text, n->text_len, NULL, &o, NULL);
+    bad |= json_set_int(o, "count", n->count);
     bad |= json_set_str(o, "lastTimestamp", kube_wall_time(n->last_unix_ms, time));
     struct kube_ask q = {
         .verb = n->created ? KUBE_PATCH : KUBE_CREATE,

@@ -10,6 +10,8 @@ from plane import writes
 BEGIN, END = "<!-- make bench-operator writes from here -->", "<!-- to here, of make bench-operator -->"
 FLOOR, MEMORY, CPU = 1.25, 1 / 10, 1 / 5
 IDLE_CPU, ONE_MS = 0.2, 60
+# KubeRay 1.7 on this control plane with 1,000 clusters, for where it has no turn: MiB, and CPU seconds of a cluster.
+KNOWN = {"MiB": 281, "CPU": 0.113}
 
 
 def of(path):
@@ -47,14 +49,21 @@ def ready(line):
     return line["ready_s"] or line["pods_ready_s"]
 
 
-# What, how it is read, its format, and the target: (text, whose value is the other, the most).
+def known(what, line):
+    """KubeRay's figure as it is known: memory of 1,000 clusters alone, CPU of any number."""
+    if what == "MiB":
+        return KNOWN[what] if line["clusters"] == 1000 else None
+    return KNOWN[what] * line["clusters"]
+
+
+# What, how it is read, its format, and the target: (text, whose value is the other, the most, what is known of KubeRay).
 ROWS = [
-    ("all pods created, s", of("pods_s"), "{:.1f}", ("≤ 1.25x the floor", "floor", FLOOR)),
+    ("all pods created, s", of("pods_s"), "{:.1f}", ("≤ 1.25x the floor", "floor", FLOOR, None)),
     ("all pods ready, s", of("pods_ready_s"), "{:.1f}", None),
-    ("all clusters ready, s (the floor: pods)", ready, "{:.1f}", ("≤ 1.25x the floor", "floor", FLOOR)),
-    ("CPU of the operator until then, s", of("operator_cpu_s"), "{:.2f}", ("≤ 1/5 of KubeRay's", "kuberay", CPU)),
-    ("CPU of the operator until nothing is written, s", of("operator_settled_cpu_s"), "{:.2f}", ("≤ 1/5 of KubeRay's", "kuberay", CPU)),
-    ("peak resident memory, MiB", of("peak_mib"), "{:.1f}", ("≤ 1/10 of KubeRay's", "kuberay", MEMORY)),
+    ("all clusters ready, s (the floor: pods)", ready, "{:.1f}", ("≤ 1.25x the floor", "floor", FLOOR, None)),
+    ("CPU of the operator until then, s", of("operator_cpu_s"), "{:.2f}", ("≤ 1/5 of KubeRay's", "kuberay", CPU, "CPU")),
+    ("CPU of the operator until nothing is written, s", of("operator_settled_cpu_s"), "{:.2f}", ("≤ 1/5 of KubeRay's", "kuberay", CPU, "CPU")),
+    ("peak resident memory, MiB", of("peak_mib"), "{:.1f}", ("≤ 1/10 of KubeRay's", "kuberay", MEMORY, "MiB")),
     ("CPU of the API server until all is ready, s", of("plane_cpu_s.kube-apiserver"), "{:.1f}", None),
     ("CPU of all of the control plane and the fake nodes, s", plane_cpu, "{:.1f}", None),
     ("requests a cluster", requests, "{:.1f}", None),
@@ -64,9 +73,9 @@ ROWS = [
     ("– secrets (token, CA, certificates)", made("create secrets"), "{:.1f}", None),
     ("– statuses", statuses, "{:.1f}", None),
     ("– events", made("create events", "patch events", "update events"), "{:.1f}", None),
-    ("idle for a minute: CPU, s", of("idle.cpu_s"), "{:.2f}", ("< 0.2", None, IDLE_CPU)),
-    ("idle for a minute: writes but the Lease", of("idle.writes"), "{:.0f}", ("none", None, 0)),
-    ("one cluster: its 5 pods after apply, ms (median of 20)", of("one.pods_ms.median"), "{:.0f}", ("< 60", None, ONE_MS)),
+    ("idle for a minute: CPU, s", of("idle.cpu_s"), "{:.2f}", ("< 0.2", None, IDLE_CPU, None)),
+    ("idle for a minute: writes but the Lease", of("idle.writes"), "{:.0f}", ("none", None, 0, None)),
+    ("one cluster: its 5 pods after apply, ms (median of 20)", of("one.pods_ms.median"), "{:.0f}", ("< 60", None, ONE_MS, None)),
     ("one cluster: ready after apply, ms (median of 20)", of("one.ready_ms.median"), "{:.0f}", None),
 ]
 
@@ -88,12 +97,17 @@ def ratio(lines, get, other):
 
 def judged(lines, row):
     """(text, met) of the row's target, or None where it cannot be judged."""
-    _, get, _, target = row
+    _, get, form, target = row
     if not target:
         return None
-    text, other, most = target
+    text, other, most, what = target
     value = ratio(lines, get, other) if other else median(lines, "raia", get)
-    if value is None:
+    if value is None and what:
+        raia = next((line for line in lines if line["name"] == "raia"), None)
+        most = known(what, raia) * most if raia and known(what, raia) else None
+        value = median(lines, "raia", get)
+        text = text if most is None else f"{text} ({form.format(most)}, from an earlier turn)"
+    if value is None or most is None:
         return None
     return text, value <= most if text == "none" or other else value < most
 
@@ -124,7 +138,7 @@ def markdown(text, lines):
         cells = [median(lines, n, get) for n in names]
         ratios = [ratio(lines, get, n) for n in others]
         out.append([title, *("–" if v is None else form.format(v) for v in cells), *("" if v is None else f"{v:.2f}" for v in ratios),
-                    f"{j[0]}: {'met' if j[1] else 'NOT MET'}" if j else ""])
+                    f"{j[0]}: {'met' if j[1] else 'NOT MET'}" if j else f"{row[3][0]}: not judged" if row[3] else ""])
     loads = ", ".join(f"{line['name']} {line['load_before']:.1f}" for line in lines)
     return f"{text} Load average before each turn: {loads}.\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in out) + "\n"
 

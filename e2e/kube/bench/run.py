@@ -103,6 +103,7 @@ def parts(before, after, seconds):
 def turn_of_floor(a, folder):
     with plane.Plane() as p:
         p.crds(os.path.join(ROOT, "crds"))
+        say(f"floor: {a.clusters} clusters and all that belongs to them")
         before, mark = p.cpu(), p.mark()
         line = create(a, p.operator, "many", a.clusters, manifest(folder, "bench"), os.path.join(folder, "rest.json"))
         line["plane_cpu_s"] = parts(before, p.cpu(), line["pods_ready_s"])
@@ -114,10 +115,12 @@ def turn_of_operator(name, a, folder):
     with plane.Plane() as p:
         p.crds(os.path.join(ROOT, "crds") if name == "raia" else a.kuberay_crds)
         with plane.Operator(p, name, *command(name, a)) as o:
+            say(f"{name}: {ONE} clusters, one after the other")
             one = create(a, p.admin, "one", ONE, manifest(folder, "bench-one"))
             if name == "raia":
                 keep_rest(p, os.path.join(folder, "rest.json"))
             p.settle()
+            say(f"{name}: {a.clusters} clusters at once")
             before, own, mark = p.cpu(), plane.cpu(o.pid), p.mark()
             line = create(a, p.admin, "many", a.clusters, manifest(folder, "bench"))
             line["plane_cpu_s"] = parts(before, p.cpu(), line["ready_s"])
@@ -125,6 +128,7 @@ def turn_of_operator(name, a, folder):
             p.settle()
             line["operator_settled_cpu_s"] = round(plane.cpu(o.pid) - own, 2)
             line["requests"] = p.count(mark)
+            say(f"{name}: {IDLE} s with nothing to do")
             own, mark = plane.cpu(o.pid), p.mark()
             time.sleep(IDLE)
             line["idle"] = {"seconds": IDLE, "cpu_s": round(plane.cpu(o.pid) - own, 2), "writes": plane.writes(p.count(mark)),
@@ -146,19 +150,22 @@ def main():
     with open(os.path.join(a.build, "bench-operator.json"), "w") as out:
         for number in range(a.rounds):
             for name in names:
-                say(f"round {number + 1} of {a.rounds}: {name}, {a.clusters} clusters")
+                say(f"round {number + 1} of {a.rounds}: {name}: a new control plane, after {time.time() - begin:.0f} s")
                 line = turn_of_floor(a, folder) if name == "floor" else turn_of_operator(name, a, folder)
                 line = {"name": name, "round": number, "load_before": os.getloadavg()[0]} | line
                 lines.append(line)
                 print(json.dumps(line), file=out, flush=True)
+                say(f"{name}: pods created after {line['pods_s']:.1f} s, ready after {line['pods_ready_s']:.1f} s, operator's CPU {line['operator_cpu_s']:.1f} s")
     about = report.about(a.clusters, a.rounds, time.time() - begin)
     print(report.markdown(about, lines))
+    bad = report.unmet(lines)
+    say(f"{bad} target{'s' if bad != 1 else ''} NOT MET" if bad else "no target was missed")
     if a.write:
         if names == ["raia", "floor", "kuberay"]:
             report.write(os.path.join(ROOT, "docs/performance.md"), report.markdown(about, lines))
         else:
             say("not written: a turn of each is needed")
-    return 3 if report.unmet(lines) else 0
+    return 3 if bad else 0
 
 
 if __name__ == "__main__":
