@@ -186,12 +186,15 @@ static bool set_limits(struct http_transfer *t, const struct http_request *rq)
 static bool set_body(struct http_transfer *t, const struct http_request *rq)
 {
     curl_off_t size = (curl_off_t)rq->body_len;
+    /* Headers and bodies are copied for TLS in pieces of the least size there is, not of 64 KiB. */
+    if (!rq->body_from_fd && !SET(CURLOPT_UPLOAD_BUFFERSIZE, 16384L))
+        return false;
     if (rq->body_from_fd)
         return SET(CURLOPT_UPLOAD, 1L) && SET(CURLOPT_READFUNCTION, on_upload) &&
                SET(CURLOPT_READDATA, t) && SET(CURLOPT_INFILESIZE_LARGE, size);
-    if (rq->body) /* its copies for TLS are made in pieces of the least size there is, not of 64 KiB */
+    if (rq->body)
         return SET(CURLOPT_POST, 1L) && SET(CURLOPT_POSTFIELDSIZE_LARGE, size) &&
-               SET(CURLOPT_POSTFIELDS, rq->body) && SET(CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+               SET(CURLOPT_POSTFIELDS, rq->body);
     if (rq->method && strcmp(rq->method, "HEAD") == 0)
         return SET(CURLOPT_NOBODY, 1L);
     return true;

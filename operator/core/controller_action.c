@@ -413,7 +413,8 @@ int controller_write__(struct run *r, const char *subresource, const char *membe
                                     .name = it->name,
                                     .subresource = subresource},
                          .object = object,
-                         .field_manager = MANAGER};
+                         .field_manager = MANAGER,
+                         .metadata_reply = true};
     if (op)
         op->began = controller_now__(it->c);
     if (res == 0)

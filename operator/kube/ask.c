@@ -9,6 +9,9 @@
 #include "kube/client_impl.h"
 
 #define PARAMS_MAX 16
+/* The server need not print all of what it has just been sent. */
+#define METADATA_REPLY                                                                             \
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 static const struct {
     const char *method;       /* of HTTP */
@@ -112,6 +115,8 @@ int kube_ask(struct kube_client *c, struct kube_call *call, const struct kube_as
                                .content_type = verbs[ask->verb].content_type,
                                .timeout_ms = ask->timeout_ms,
                                .no_reply = ask->no_reply};
+    if (verbs[ask->verb].object && (ask->no_reply || ask->metadata_reply))
+        call->accept = METADATA_REPLY;
     if (verbs[ask->verb].object)
         call->body = object_text(ask, &call->body_len);
     else if (ask->verb == KUBE_DELETE)

@@ -175,6 +175,7 @@ static int start(struct kube_client *c, struct kube_call *call, struct raia_erro
     struct kube_request rq = {.method = call->method,
                               .target = call->path,
                               .content_type = call->content_type,
+                              .accept = call->accept,
                               .body = call->body,
                               .body_len = call->body_len,
                               .timeout_ms = call->timeout_ms,

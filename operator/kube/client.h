@@ -99,6 +99,7 @@ struct kube_ask {
     int64_t grace_s;              /* delete: seconds */
     int timeout_ms;               /* default 30,000 */
     bool no_reply;                /* what is sent back is of no use: it is not even read */
+    bool metadata_reply;          /* of what is sent back after a write the metadata will do */
 };
 
 /* error->reason is KUBE_OK, and object what was sent back (NULL if nothing), its managedFields
@@ -115,6 +116,7 @@ struct kube_call {
     void *arg;                  /* handed to done */
     const char *method;         /* of HTTP */
     const char *content_type;   /* of the body */
+    const char *accept;         /* of the reply; NULL: JSON */
     char *path;                 /* path and query */
     char *body;                 /* NULL: none */
     size_t body_len;            /* bytes of it */

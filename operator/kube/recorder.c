@@ -325,7 +325,8 @@ static int send_note(struct kube_recorder *r, struct note *n)
     struct kube_ask q = {
         .verb = n->created ? KUBE_PATCH : KUBE_CREATE,
         .target = {.resource = &kube_events, .ns = n->ns, .name = n->created ? n->name : NULL},
-        .object = o};
+        .object = o,
+        .no_reply = true};
     if (bad)
         return -RAIA_ERR_NOMEM;
     n->sent_count = n->count;
