@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "cli/api.h"
 #include "cli/remote.h"
@@ -65,17 +66,15 @@ static const char *flag(int argc, char **argv, const char *name)
 
 static int become_pod(char **argv)
 {
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "raia-pod");
-    char *slash;
+    struct raia_error e = {0};
+    _cleanup_(mem_freep) char *path = proc_beside("raia-pod", &e);
 
-    if (n > 0) {
-        path[n] = '\0';
-        slash = strrchr(path, '/');
-        memcpy(slash + 1, "raia-pod", sizeof "raia-pod");
-        argv[0] = path;
-        execv(path, argv);
+    if (!path) {
+        fprintf(stderr, "ray start: %s\n", e.text);
+        return EXIT_NO;
     }
+    argv[0] = path;
+    execv(path, argv);
     fprintf(stderr, "ray start: cannot execute raia-pod: %s\n", strerror(errno));
     return EXIT_NO;
 }
