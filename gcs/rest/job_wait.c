@@ -31,6 +31,7 @@ static struct http_exchange *end(struct job_wait *w)
 
     loop_timer_stop(&w->timer);
     list_del(&w->link);
+    w->rest->njob_waits--;
     if (list_empty(&w->rest->job_waits))
         loop_hook_remove(&w->rest->job_hook);
     mem_free(w);
@@ -61,16 +62,6 @@ static void on_hook(struct loop_hook *h)
     }
 }
 
-static size_t count(const struct rest *rest)
-{
-    const struct list *l;
-    size_t n = 0;
-
-    for (l = rest->job_waits.next; l != &rest->job_waits; l = l->next)
-        n++;
-    return n;
-}
-
 void rest_jobs_get(struct http_exchange *x, void *arg)
 {
     struct rest *rest = arg;
@@ -84,7 +75,7 @@ void rest_jobs_get(struct http_exchange *x, void *arg)
         w->x = x;
         memcpy(w->known, known, strlen(known)); /* the rest is zero */
     }
-    if (!w || is_news(w) || count(rest) >= WAITS_MAX) {
+    if (!w || is_news(w) || rest->njob_waits >= WAITS_MAX) {
         mem_free(w);
         rest_jobs_answer(rest, x);
         return;
@@ -94,6 +85,7 @@ void rest_jobs_get(struct http_exchange *x, void *arg)
         loop_hook_add(rest->options.loop, &rest->job_hook, on_hook);
     }
     list_add_tail(&rest->job_waits, &w->link);
+    rest->njob_waits++;
     loop_timer_start(rest->options.loop, &w->timer, (uint64_t)(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS),
                      0, on_time);
 }

@@ -19,6 +19,7 @@ struct rest {
     struct list tails;            /* of log_tail.c */
     struct list uploads;          /* of upload.c: works under way */
     struct list job_waits;        /* of job_wait.c: who waits for a job's status to change */
+    size_t njob_waits;            /* of them */
     struct loop_hook job_hook;    /* of job_wait.c: looks for changes */
     uint64_t job_changes;         /* of job_wait.c: up to which the waits have been looked at */
 };
