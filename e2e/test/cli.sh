@@ -28,19 +28,6 @@ spec:
     - {groupName: w, replicas: $2, rayStartParams: {num-cpus: "1", resources: '{"gold": 2}'}, template: {spec: {containers: [{name: w}]}}}
 EOF2
 }
-job() { # name entrypoint fields
-    cat <<EOF2
-apiVersion: ray.io/v1
-kind: RayJob
-metadata: {name: $1}
-spec:
-  entrypoint: $2
-$(printf '%s\n' "${@:3}" | sed 's/^/  /')
-  rayClusterSpec:
-    headGroupSpec: {rayStartParams: {num-cpus: "1"}, template: {spec: {containers: [{name: h}]}}}
-EOF2
-}
-
 echo "-- wrong command lines"
 expect 2 raia
 expect 2 raia nonsense
@@ -161,19 +148,19 @@ expect 0 raia down one --purge
 [ ! -e "$RAIA_STATE_DIR/one" ] || fail "--purge left something"
 
 echo "-- jobs of manifests: exit status, retries, shutdown"
-job fails "sh -c 'echo try; exit 7'" 'backoffLimit: 2' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
+job_manifest fails "sh -c 'echo try; exit 7'" 'backoffLimit: 2' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
 expect 7 raia up -f "$work/job.yaml"
 [ "$(grep -c '^try$' "$work/out")" -eq 3 ] || fail "3 attempts expected"
 says "attempt 3 of 3"
 says 'is down (shutdownAfterJobFinishes)'
 nothing_left
-job late 'sleep 1000' 'activeDeadlineSeconds: 1' 'backoffLimit: 5' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
+job_manifest late 'sleep 1000' 'activeDeadlineSeconds: 1' 'backoffLimit: 5' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
 expect 1 raia up -f "$work/job.yaml"
 says DeadlineExceeded
 nothing_left
 
 echo "-- detached: retries and the shutdown go on while nobody watches"
-job alone "sh -c 'echo once >>$work/alone; exit 1'" 'backoffLimit: 1' 'shutdownAfterJobFinishes: true' 'ttlSecondsAfterFinished: 1' >"$work/job.yaml"
+job_manifest alone "sh -c 'echo once >>$work/alone; exit 1'" 'backoffLimit: 1' 'shutdownAfterJobFinishes: true' 'ttlSecondsAfterFinished: 1' >"$work/job.yaml"
 expect 0 raia up -f "$work/job.yaml" --detach
 until_ok 60 sh -c '! raia status alone 2>/dev/null >&2' || fail "the cluster stays"
 [ "$(wc -l <"$work/alone")" -eq 2 ] || fail "2 attempts expected"
@@ -181,7 +168,7 @@ until_ok 30 no_controller || fail "the controller stays"
 nothing_left
 
 echo "-- Ctrl-C while watching; then down"
-job watched "sh -c 'echo on; sleep 1000'" >"$work/job.yaml"
+job_manifest watched "sh -c 'echo on; sleep 1000'" >"$work/job.yaml"
 raia up -f "$work/job.yaml" >"$work/out" 2>"$work/err" &
 up=$!
 until_ok 60 grep -q '^on$' "$work/out" || fail "no output"

@@ -2,18 +2,6 @@
 # kill -9 of a RayJob's controller: the keeper starts it again, and the job ends as its manifest says.
 . "$(dirname "$0")/lib.sh"
 
-job() { # name entrypoint fields
-    cat <<EOF2
-apiVersion: ray.io/v1
-kind: RayJob
-metadata: {name: $1}
-spec:
-  entrypoint: $2
-$(printf '%s\n' "${@:3}" | sed 's/^/  /')
-  rayClusterSpec:
-    headGroupSpec: {rayStartParams: {num-cpus: "1"}, template: {spec: {containers: [{name: h}]}}}
-EOF2
-}
 controller() { pgrep -f "^[^ ]*raia job-controller $RAIA_STATE_DIR/$1 $1\$"; }
 no_controller() { ! pgrep -f "^[^ ]*raia job-controller $RAIA_STATE_DIR" >/dev/null; }
 # kill -9, and wait for another one: kill_controller NAME
@@ -34,7 +22,7 @@ nothing_left() {
 }
 
 echo "-- killed in each attempt, and between them: backoffLimit and the exit status are the manifest's"
-job fails "sh -c 'echo try >>$work/tries; while [ ! -e $work/go ]; do sleep 0.05; done; exit 7'" \
+job_manifest fails "sh -c 'echo try >>$work/tries; while [ ! -e $work/go ]; do sleep 0.05; done; exit 7'" \
     'backoffLimit: 2' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
 raia up -f "$work/job.yaml" >"$work/out" 2>"$work/err" &
 up=$!
@@ -56,7 +44,7 @@ until_ok 60 state fails 's["done"] and s["ended"] and s["attempt"] == 3' || fail
 nothing_left
 
 echo "-- killed, nobody watches: the deadline passes, the cluster goes down"
-job late "sh -c 'echo on >>$work/late; sleep 1000'" 'activeDeadlineSeconds: 5' 'backoffLimit: 5' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
+job_manifest late "sh -c 'echo on >>$work/late; sleep 1000'" 'activeDeadlineSeconds: 5' 'backoffLimit: 5' 'shutdownAfterJobFinishes: true' >"$work/job.yaml"
 raia up -f "$work/job.yaml" --detach 2>"$work/err" || fail "up: $(cat "$work/err")"
 begin=$SECONDS
 until_ok 60 lines "$work/late" 1 || fail "the job does not begin"
@@ -69,7 +57,7 @@ state late 's["last"]["status"] == "FAILED" and "DeadlineExceeded" in s["last"][
 nothing_left
 
 echo "-- killed, then raia down: nothing is started again"
-job stays "sh -c 'echo on >>$work/stays; sleep 1000'" >"$work/job.yaml"
+job_manifest stays "sh -c 'echo on >>$work/stays; sleep 1000'" >"$work/job.yaml"
 raia up -f "$work/job.yaml" --detach 2>"$work/err" || fail "up: $(cat "$work/err")"
 until_ok 60 lines "$work/stays" 1 || fail "the job does not begin"
 kill_controller stays

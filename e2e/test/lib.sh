@@ -48,6 +48,20 @@ until_ok() {
     done
 }
 
+# The manifest of a RayJob with a head alone: job_manifest NAME ENTRYPOINT [FIELD_OF_THE_SPEC ...]
+job_manifest() {
+    cat <<EOF2
+apiVersion: ray.io/v1
+kind: RayJob
+metadata: {name: $1}
+spec:
+  entrypoint: $2
+$(printf '%s\n' "${@:3}" | sed 's/^/  /')
+  rayClusterSpec:
+    headGroupSpec: {rayStartParams: {num-cpus: "1"}, template: {spec: {containers: [{name: h}]}}}
+EOF2
+}
+
 # Starts a cluster of a head and some workers: cluster NAME WORKERS CPUS [STORE_BYTES [RESOURCES_OF_WORKERS]]
 cluster() {
     local params="num-cpus: \"$3\"${4:+, object-store-memory: \"$4\"}"
