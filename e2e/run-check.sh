@@ -2,10 +2,10 @@
 # What takes too long for every change: tests labelled long, simulations with more seeds, each fuzz target for
 # a while. Ends with one line, "N passed, N failed", and status 1 if any failed.
 #
-#   e2e/run-check.sh [long] [sim] [fuzz]     only those; SEEDS=N (10000) seeds, FUZZ=S (30) seconds a target
+#   e2e/run-check.sh [long] [sim] [fuzz]     only those; TIMES=N (10) times the seeds of make test, FUZZ=S (30) seconds a target
 set -uo pipefail
 cd "$(dirname "$0")/.."
-seeds=${SEEDS:-10000}
+times=${TIMES:-10}
 seconds=${FUZZ:-30}
 passed=0 failed=0
 names=()
@@ -76,7 +76,7 @@ fuzz() {
 for w in ${*:-long sim fuzz}; do
     case $w in
     long) run long ;;
-    sim) RAIA_SIM_SEEDS=$seeds SCHED_SIM_SEEDS=$seeds STORE_SIM_SEEDS=$seeds run sim ;;
+    sim) RAIA_SIM_TIMES=$times run sim ;;
     fuzz) fuzz ;;
     *) echo "usage: $0 [long] [sim] [fuzz]" >&2; exit 2 ;;
     esac

@@ -137,8 +137,12 @@ const char *sim_failed(const struct sim *s);
 
 /* 0, or not: then sim_fail may have said why. */
 typedef int (*sim_scenario_fn)(struct sim *s, void *ctx);
+/* How many seeds a test runs: what that variable of the environment says, else the ordinary number
+ * times RAIA_SIM_TIMES (1; `make check`: 10). */
+uint64_t sim_seeds_wanted(const char *variable, uint64_t ordinary);
 /*
- * Runs a scenario with n seeds from `first` on. 0 if all passed; else -INTERNAL after the first one
+ * Runs a scenario with n seeds from `first` on; if it is more than one, as many as
+ * sim_seeds_wanted("RAIA_SIM_SEEDS", n) says. 0 if all passed; else -INTERNAL after the first one
  * that did not, and a report on stderr.
  */
 int sim_seeds(const char *name, uint64_t first, uint64_t n, sim_scenario_fn scenario, void *ctx);

@@ -23,11 +23,21 @@ static bool env_number(const char *name, uint64_t *ret_v)
     return true;
 }
 
+uint64_t sim_seeds_wanted(const char *variable, uint64_t ordinary)
+{
+    uint64_t n = ordinary, times = 1;
+
+    if (env_number(variable, &n) || !env_number("RAIA_SIM_TIMES", &times))
+        return n;
+    return __builtin_mul_overflow(n, times, &n) ? UINT64_MAX : n;
+}
+
 int sim_seeds(const char *name, uint64_t first, uint64_t n, sim_scenario_fn scenario, void *ctx)
 {
     uint64_t trace = 0;
 
-    env_number("RAIA_SIM_SEEDS", &n);
+    if (n > 1)
+        n = sim_seeds_wanted("RAIA_SIM_SEEDS", n);
     if (env_number("RAIA_SIM_SEED", &first))
         n = 1;
     env_number("RAIA_SIM_TRACE", &trace);

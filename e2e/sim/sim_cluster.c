@@ -9,8 +9,6 @@
 
 int main(void)
 {
-    const char *n = getenv("RAIA_SIM_SEEDS");
-
     const struct world_totals *t = world_totals();
 
     if (sim_seeds("cluster", 1, SEEDS, world_run, NULL) < 0)
@@ -23,6 +21,6 @@ int main(void)
     if (getenv("RAIA_SIM_SEED"))
         printf("seed %s, all good\n", getenv("RAIA_SIM_SEED"));
     else
-        printf("%lu seeds, all good\n", n ? strtoul(n, NULL, 10) : (unsigned long)SEEDS);
+        printf("%lu seeds, all good\n", (unsigned long)sim_seeds_wanted("RAIA_SIM_SEEDS", SEEDS));
     return 0;
 }

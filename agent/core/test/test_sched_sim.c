@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sim.h"
 #include "sched_world.h"
 
 enum sched_plant sched_planted;
@@ -381,7 +382,7 @@ static uint64_t env_number(const char *name, uint64_t fallback)
  * grant a worker twice. */
 Test(sched_sim, seeds)
 {
-    uint64_t first = env_number("SCHED_SIM_SEED", 1), n = env_number("SCHED_SIM_SEEDS", 1000);
+    uint64_t first = env_number("SCHED_SIM_SEED", 1), n = sim_seeds_wanted("SCHED_SIM_SEEDS", 1000);
 
     sched_planted = 0;
     for (uint64_t seed = first; seed < first + n; seed++) {

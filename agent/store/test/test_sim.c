@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/sim.h"
 #include "sim.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -168,14 +169,12 @@ static void run(struct sim *s, uint64_t seed, int steps, bool faults, enum store
 
 static uint64_t seeds(uint64_t ordinary)
 {
-    const char *n = getenv("STORE_SIM_SEEDS");
-
-    return n ? strtoull(n, NULL, 10) : ordinary;
+    return sim_seeds_wanted("STORE_SIM_SEEDS", ordinary);
 }
 
 /* Without faults: every GET and CREATE is answered once, nobody reads freed memory, what is there
  * is found, and all memory comes back. */
-Test(sim, calm, .timeout = 110)
+Test(sim, calm, .timeout = 1100)
 {
     uint64_t ok = 0, evicted = 0;
 
@@ -191,7 +190,7 @@ Test(sim, calm, .timeout = 110)
 }
 
 /* The same while links break, processes are killed and nodes die. */
-Test(sim, faults, .timeout = 110)
+Test(sim, faults, .timeout = 1100)
 {
     uint64_t ok = 0;
 

@@ -292,6 +292,18 @@ Test(sim, report)
     cr_assert(strstr(text, "unlucky 13") && strstr(text, "RAIA_SIM_SEED=13"));
 }
 
+/* A number of seeds is what its variable says, else the ordinary one as often as is asked for. */
+Test(sim, wanted)
+{
+    unsetenv("RAIA_TEST_SEEDS");
+    unsetenv("RAIA_SIM_TIMES");
+    cr_expect_eq(sim_seeds_wanted("RAIA_TEST_SEEDS", 30), 30);
+    setenv("RAIA_SIM_TIMES", "10", 1);
+    cr_expect_eq(sim_seeds_wanted("RAIA_TEST_SEEDS", 30), 300);
+    setenv("RAIA_TEST_SEEDS", "7", 1);
+    cr_expect_eq(sim_seeds_wanted("RAIA_TEST_SEEDS", 30), 7);
+}
+
 /* Out of memory fails the run, whichever allocation it is, and nothing is lost or crashes. */
 Test(sim, nth_allocation_fails)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sim.h"
 #include "core/rayjob_plants.h"
 #include "test/rayjob_model.h"
 
@@ -112,8 +113,7 @@ static unsigned seeds(unsigned n, bool loud)
 /* Whatever fails, every job ends as it should, and nothing is there twice or left over. */
 Test(rayjob_sim, seeds)
 {
-    const char *set = getenv("RAYJOB_SIM_SEEDS");
-    unsigned n = set ? (unsigned)atoi(set) : 1000;
+    unsigned n = (unsigned)sim_seeds_wanted("RAYJOB_SIM_SEEDS", 1000);
 
     cr_assert_eq(seeds(n, true), n);
 }
