@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,6 +165,16 @@ static int mkdir_one(const char *path, mode_t mode, struct raia_error *e)
     if (!S_ISDIR(st.st_mode))
         return err_set(e, RAIA_ERR_EXISTS, "make folder '%s': there is a file of that name", path);
     return 0;
+}
+
+void io_state_root(char *path, size_t size)
+{
+    const char *set = getenv("RAIA_STATE_DIR");
+
+    if (set && *set)
+        snprintf(path, size, "%s", set);
+    else
+        snprintf(path, size, "/tmp/raia-%u", (unsigned)getuid());
 }
 
 int io_mkdir_p(const char *path, mode_t mode, struct raia_error *e)

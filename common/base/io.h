@@ -41,6 +41,10 @@ int io_read_file(const char *path, size_t max, char **ret_data, size_t *ret_size
 int io_write_file(const char *path, const void *data, size_t size, mode_t mode, unsigned flags,
                   struct raia_error *e);
 
+/* Where the state of this user's clusters is kept: RAIA_STATE_DIR if that is set, else /tmp/raia-UID.
+ * Only the name, as it is set; cut at size. */
+void io_state_root(char *path, size_t size);
+
 /* Makes a folder and those above it that are missing, all with this mode (less the umask). */
 int io_mkdir_p(const char *path, mode_t mode, struct raia_error *e);
 

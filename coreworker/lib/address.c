@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/unix.h"
 #include "lib/runtime.h"
 
@@ -21,16 +22,6 @@ static bool is_socket(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
-static void state_root(char *path, size_t size)
-{
-    const char *set = getenv("RAIA_STATE_DIR");
-
-    if (set && *set)
-        snprintf(path, size, "%s", set);
-    else
-        snprintf(path, size, "/tmp/raia-%u", (unsigned)getuid());
 }
 
 /* Somebody listens there: what a dead node left is no address. */
@@ -59,7 +50,7 @@ static bool cluster_socket(const char *cluster, char *path, size_t size, struct 
     struct stat st;
     DIR *dir;
 
-    state_root(root, sizeof(root));
+    io_state_root(root, sizeof(root));
     snprintf(nodes, sizeof(nodes), "%s/%s/nodes", root, cluster);
     dir = opendir(nodes);
     while (dir && (d = readdir(dir))) {
@@ -92,7 +83,7 @@ static int newest(char *path, size_t size, struct raia_error *e)
     bool found = false;
     DIR *dir;
 
-    state_root(base, sizeof(base));
+    io_state_root(base, sizeof(base));
     dir = opendir(base);
     while (dir && (d = readdir(dir))) {
         if (d->d_name[0] == '.' || !cluster_socket(d->d_name, one, sizeof(one), &when))

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -176,4 +177,18 @@ Test(io, pipes)
     close(p[0]);
     cr_assert_eq(io_write_full(p[1], "abc", 3), -RAIA_ERR_UNAVAILABLE);
     cr_assert_eq(io_read_full(-1, got, 1, &n), -RAIA_ERR_INTERNAL);
+}
+
+/* The state of a user's clusters is where the environment says, else in a folder of that user. */
+Test(io, state_root)
+{
+    char path[64], want[64];
+
+    setenv("RAIA_STATE_DIR", "/somewhere/else", 1);
+    io_state_root(path, sizeof path);
+    cr_expect_str_eq(path, "/somewhere/else");
+    setenv("RAIA_STATE_DIR", "", 1);
+    io_state_root(path, sizeof path);
+    snprintf(want, sizeof want, "/tmp/raia-%u", (unsigned)getuid());
+    cr_expect_str_eq(path, want);
 }
