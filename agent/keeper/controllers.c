@@ -88,11 +88,9 @@ static bool is_done(const struct controllers *cs, const char *name)
 
 static pid_t holder(const struct controllers *cs, const char *name)
 {
-    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_(mem_freep) char *path = mem_printf("%s/%s.pid", cs->jobs, name);
-    _cleanup_(fd_closep) int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 
-    return fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
+    return path ? fd_lock_holder(path) : 0;
 }
 
 static void look_after(struct controller *c);

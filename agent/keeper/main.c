@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/err.h"
+#include "base/fd.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,16 +26,15 @@ static void on_stop(void *arg, int signo)
         keeper_stop(*k);
 }
 
-/* Returns the locked descriptor, or -1 after saying why. A record lock: `raia` asks the kernel who
- * holds it. */
+/* Returns the locked descriptor, or -1 after saying why. `raia` asks who holds the lock. */
 static int take_lock(const char *state_dir)
 {
-    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", state_dir);
-    _cleanup_(fd_closep) int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-    if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0) {
-        log_error("cannot lock keeper.pid: is this cluster running already?", "folder=%s errno=%s",
-                  LOG_Q(state_dir), strerror(errno));
+    _cleanup_(fd_closep) int fd = -1;
+    struct raia_error e = {0};
+    if (!path || fd_lock(path, &fd, &e) < 0) {
+        log_error("cannot lock keeper.pid: is this cluster running already?", "folder=%s error=%s",
+                  LOG_Q(state_dir), LOG_Q(e.text));
         return -1;
     }
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)

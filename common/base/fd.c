@@ -57,6 +57,25 @@ int fd_reopen_readonly(int fd, int *ret_fd)
     return 0;
 }
 
+int fd_lock(const char *path, int *ret_fd, struct raia_error *e)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0)
+        return err_errno(e, errno, "lock '%s'", path);
+    *ret_fd = STEAL_FD(fd);
+    return 0;
+}
+
+pid_t fd_lock_holder(const char *path)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    return fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
+}
+
 int eventfd_make(int *ret_fd)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

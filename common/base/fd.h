@@ -25,6 +25,16 @@ int fd_set_nonblock(int fd, bool on);
 /* A second descriptor of the same memory file, not writable: to be given to those who only read. */
 int fd_reopen_readonly(int fd, int *ret_fd);
 
+/*
+ * A lock on the file at `path`, made if need be (mode 0600), until the descriptor is closed or the
+ * process ends. A record lock, not flock: it tells who holds it, and asking does not take it. Fails if
+ * somebody else holds it, or the file cannot be had.
+ */
+int fd_lock(const char *path, int *ret_fd, struct raia_error *e);
+/* The process that holds such a lock; 0: none but perhaps this one, or no such file. Not for one's
+ * own locks: to close any descriptor of the file lets go of them. */
+pid_t fd_lock_holder(const char *path);
+
 /* A non-blocking eventfd of value 0: a doorbell. */
 int eventfd_make(int *ret_fd);
 /* Makes it readable. Never blocks: a bell that rings already stays so. */

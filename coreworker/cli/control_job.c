@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -315,7 +316,7 @@ int controller_run(int argc, char **argv)
     _cleanup_(fd_closep) int fd = -1;
     k.lock = mem_printf("%s/jobs/%s.pid", k.dir, k.name);
     cluster_catch_signals();
-    int r = k.lock ? state_lock(k.lock, &fd, &e) : err_set(&e, RAIA_ERR_NOMEM, "the controller");
+    int r = k.lock ? fd_lock(k.lock, &fd, &e) : err_set(&e, RAIA_ERR_NOMEM, "the controller");
     if (r == 0)
         r = load(&k, &e);
     if (r == 0)

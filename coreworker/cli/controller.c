@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -83,7 +84,7 @@ int controller_start(const struct state_cluster *c, const struct manifest_job *j
     _cleanup_(mem_freep) char *lock = mem_printf("%s/jobs/%s.pid", c->dir, j->name);
     if (!text || !jobs || !path || !state || !lock)
         return err_set(e, RAIA_ERR_NOMEM, "job '%s'", j->name);
-    if (state_holder(lock))
+    if (fd_lock_holder(lock))
         return err_set(e, RAIA_ERR_EXISTS,
                        "job '%s' runs already: `raia job list` shows it, `raia job stop` ends it",
                        j->name);
@@ -180,7 +181,7 @@ void controller_end_all(const char *dir, const char *own)
         /* A look at our own lock would end it: closing any descriptor of the file does. */
         if (!path || !str_ends_with(it->d_name, ".pid") || (own && !strcmp(path, own)))
             continue;
-        process_end(state_holder(path), END_MS);
+        process_end(fd_lock_holder(path), END_MS);
         (void)unlink(path);
     }
     if (d)

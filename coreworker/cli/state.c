@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -37,9 +38,9 @@ void state_cluster_done(struct state_cluster *c)
 
 int state_root(char **ret_dir, struct raia_error *e)
 {
-    const char *set = getenv("RAIA_STATE_DIR");
-    _cleanup_(mem_freep) char *dir =
-        set && *set ? mem_strdup(set) : mem_printf("/tmp/raia-%u", (unsigned)getuid());
+    char root[4096];
+    io_state_root(root, sizeof root);
+    _cleanup_(mem_freep) char *dir = mem_strdup(root);
     if (dir && dir[0] != '/') {
         char cwd[4096];
         char *absolute = getcwd(cwd, sizeof cwd) ? mem_printf("%s/%s", cwd, dir) : NULL;
@@ -76,33 +77,10 @@ int state_dir(const char *name, char **ret_dir, struct raia_error *e)
     return *ret_dir ? 0 : err_set(e, RAIA_ERR_NOMEM, "the state folder");
 }
 
-/* A record lock, not flock: it tells who holds it, and asking does not take it. */
-static struct flock whole_file(void)
-{
-    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
-}
-
-int state_lock(const char *path, int *ret_fd, struct raia_error *e)
-{
-    struct flock l = whole_file();
-    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || fcntl(fd, F_SETLK, &l) < 0)
-        return err_errno(e, errno, "lock '%s'", path);
-    *ret_fd = STEAL_FD(fd);
-    return 0;
-}
-
-pid_t state_holder(const char *path)
-{
-    struct flock l = whole_file();
-    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
-    return fd < 0 || fcntl(fd, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
-}
-
 bool state_alive(const char *dir, int *ret_pid)
 {
     _cleanup_(mem_freep) char *path = mem_printf("%s/keeper.pid", dir);
-    pid_t pid = path ? state_holder(path) : 0;
+    pid_t pid = path ? fd_lock_holder(path) : 0;
     if (pid && ret_pid)
         *ret_pid = (int)pid;
     return pid != 0;

@@ -33,10 +33,6 @@ int state_root(char **ret_dir, struct raia_error *e);
 /* ROOT/name, not made. */
 int state_dir(const char *name, char **ret_dir, struct raia_error *e);
 
-/* A lock that a process holds until it ends (or closes any descriptor of that file), and the process
- * that holds it, as the kernel says; 0: nobody, or this process itself. */
-int state_lock(const char *path, int *ret_fd, struct raia_error *e);
-pid_t state_holder(const char *path);
 /* Whether the cluster's keeper lives: it holds the lock on DIR/keeper.pid. */
 bool state_alive(const char *dir, int *ret_pid);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/cluster.h"
 #include "cli/controller.h"
@@ -94,7 +95,8 @@ static void catch_up(struct watcher *w)
 static int until_end(struct watcher *w)
 {
     for (int64_t until = 0;;) {
-        bool lives = state_holder(w->lock) != 0; /* asked before the state: it writes, then ends */
+        bool lives =
+            fd_lock_holder(w->lock) != 0; /* asked before the state: it writes, then ends */
         bool kept = state_alive(w->c->dir, NULL);
         if (controller_look(w->c->dir, w->j->name, &w->s, NULL) == 0) {
             catch_up(w);
@@ -123,7 +125,7 @@ static void wait_down(const struct watcher *w)
     }
     struct controller_state s = {0};
     while (!s.done && !cluster_interrupted && clock_now_ns() < until) {
-        bool lives = state_holder(w->lock) != 0 || state_alive(w->c->dir, NULL);
+        bool lives = fd_lock_holder(w->lock) != 0 || state_alive(w->c->dir, NULL);
         if (controller_look(w->c->dir, w->j->name, &s, NULL) < 0 || !lives)
             break;
         poll(NULL, 0, LOOK_MS);

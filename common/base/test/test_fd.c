@@ -2,7 +2,11 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -100,4 +104,40 @@ Test(futex, wait)
     while (atomic_load(&word) == 0)
         cr_assert_eq(futex_wait(&word, 0, clock_deadline_ms(60000)), 0);
     pthread_join(thread, NULL);
+}
+
+/* A lock is one process's at a time, who asks learns whose, and its end lets go of it. */
+Test(fd, lock)
+{
+    char path[] = "/tmp/raia-test-lock-XXXXXX", x;
+    int fd = mkstemp(path), ready[2], status;
+    struct raia_error e = {0};
+    pid_t pid;
+
+    cr_assert_geq(fd, 0);
+    close(fd);
+    cr_expect_eq(fd_lock_holder(path), 0);
+    cr_assert_eq(pipe(ready), 0);
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        if (fd_lock(path, &fd, NULL) < 0)
+            _exit(1);
+        (void)!write(ready[1], "x", 1);
+        pause();
+        _exit(0);
+    }
+    close(ready[1]);
+    cr_assert_eq(read(ready[0], &x, 1), 1, "the child has no lock");
+    close(ready[0]);
+    cr_expect_eq(fd_lock_holder(path), pid);
+    cr_expect_lt(fd_lock(path, &fd, &e), 0);
+    cr_expect(strstr(e.text, path), "%s", e.text);
+    cr_assert(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
+    cr_expect_eq(fd_lock_holder(path), 0);
+    cr_assert_eq(fd_lock(path, &fd, &e), 0, "%s", e.text);
+    close(fd);
+    unlink(path);
+    cr_expect_eq(fd_lock_holder(path), 0);
+    cr_expect_lt(fd_lock("/nonexistent/lock", &fd, &e), 0);
 }

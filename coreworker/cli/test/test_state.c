@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "cli/state.h"
@@ -133,7 +134,7 @@ static pid_t hold(const char *name)
     pid_t pid = fork();
     if (pid == 0) {
         int fd = -1;
-        if (state_lock(path, &fd, NULL) < 0)
+        if (fd_lock(path, &fd, NULL) < 0)
             _exit(1);
         (void)!write(ready[1], "x", 1);
         pause();
