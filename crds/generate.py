@@ -574,7 +574,8 @@ def main():
     }
     stale = 0
     for name, tree in files.items():
-        lines = ["# Written by generate.py."]
+        # helm show crds puts the files behind each other, as they are.
+        lines = ["---", "# Written by generate.py."]
         dump(tree, 0, lines)
         text = "\n".join(lines) + "\n"
         assert len(text) < 256 * 1024, f"{name}: {len(text)} bytes: kubectl apply takes 256 KiB"
