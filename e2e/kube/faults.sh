@@ -97,7 +97,7 @@ see_pods() {
         sleep 0.2
     done
 }
-# made CLUSTER: how many pods were ever made for it.
+# made CLUSTER: how many pods were ever made for it; so no two of this test have the same name.
 made() { awk -v c="$1" '$3 == c && !seen[$1]++ { n++ } END { print n + 0 }' "$work/pods"; }
 is_made() { [ "$(made "$1")" = "$2" ]; }
 
@@ -157,10 +157,13 @@ force() { k delete pod "$1" --grace-period=0 --force >/dev/null 2>&1; }
 operator_pods() { k scale deployment/raia-operator --replicas="$1" >/dev/null; }
 operator_ready() { k rollout status deployment/raia-operator --timeout=120s >/dev/null || fail "the operator is not ready after 120 s"; }
 none_of_the_operator() { [ -z "$(k get pods -l app.kubernetes.io/name=raia-operator -o name; k get pods -o name | grep pod/raia-operator)" ]; }
-# operator_here KUBECONFIG FLAG...: one on this machine, in place of the pod.
+# operator_here KUBECONFIG FLAG...: one on this machine, in place of the pod, and with no more rights.
 operator_here() {
-    local config=$1
+    local config=$work/operator.kubeconfig
+    cp "$1" "$config"
     shift
+    kubectl --kubeconfig="$config" config set-credentials operator --token="$(k create token raia-operator --duration=4h)" >/dev/null
+    kubectl --kubeconfig="$config" config set-context --current --user=operator >/dev/null
     "$bin/raia-operator" --kubeconfig="$config" --watch-namespace="$ns" --enable-leader-election=false --use-kubernetes-proxy=true \
         --health-probe-bind-address=0 --metrics-addr=127.0.0.1:0 --raia-image=raia.io/raia:dev "$@" >>"$work/operator.log" 2>&1 &
     operator_pid=$!
@@ -391,41 +394,41 @@ revision() { curl -s http://"$(control_ip)":2379/v3/kv/range -d '{"key": "AA=="}
 control_ip() { tr '\0' ' ' <"/proc/$(head -n 1 "/sys/fs/cgroup/pids/$(basename "$state")/etcd/cgroup.procs")/cmdline" | sed 's|.*--listen-client-urls http://\([0-9.]*\):.*|\1|'; }
 control_plane_restarted() {
     local t0 program
-    raycluster scaled 1
+    raycluster regrown 1
     rayjob through 0 35 1
     is_running through
-    is_ready scaled 1 60
+    is_ready regrown 1 60
     t0=$(now)
     for program in etcd kube-apiserver; do "$cluster/control-plane" kill $program; done
     sleep 3
     NODES=2 "$cluster/up" >/dev/null 2>&1
     until_ok 60 answers || fail "the API server does not come back"
     row "etcd and API server killed, started after 3 s" "the API server answers" "$t0"
-    replicas scaled 2
-    is_ready scaled 2 120
+    replicas regrown 2
+    is_ready regrown 2 120
     row "etcd and API server killed, started after 3 s" "a change made right then is carried out" "$t0"
     rayjob after 0 2 0
     completed 240 through
     completed 180 after
-    equal "pods ever made" "3 2 1" "$(made scaled) $(made "$(cluster_of through)") $(made "$(cluster_of after)")"
-    gone raycluster/scaled rayjob/through rayjob/after
+    equal "pods ever made" "3 2 1" "$(made regrown) $(made "$(cluster_of through)") $(made "$(cluster_of after)")"
+    gone raycluster/regrown rayjob/through rayjob/after
 }
 # What the operator's watches had seen last is compacted away while it cannot reach the API server, and things
 # have changed meanwhile: they are answered 410, and what was missed is found by a list.
 compacted() {
     local t0 now_at
     operator_here "$folder/kubeconfig"
-    raycluster scaled 1
+    raycluster resized 1
     raycluster doomed 1
     rayjob through 0 60 0
     is_running through
-    is_ready scaled 1 90
+    is_ready resized 1 90
     is_ready doomed 1 90
     rules '[{"fault": "drop"}]'
     "$tree/e2e/kube/proxy" cut "$folder" >/dev/null
-    replicas scaled 2
+    replicas resized 2
     k delete raycluster doomed --wait=false >/dev/null
-    force "$(pod scaled worker)"
+    force "$(pod resized worker)"
     rayjob unseen 0 2 0
     now_at=$(revision)
     curl -sf "http://$(control_ip):2379/v3/kv/compaction" -d "{\"revision\": \"$now_at\", \"physical\": true}" >/dev/null || fail "etcd does not compact"
@@ -434,13 +437,13 @@ compacted() {
     until_ok 60 answers || fail "the API server does not come back"
     t0=$(now)
     rules '[]'
-    is_ready scaled 2 120
+    is_ready resized 2 120
     row "etcd compacted while the operator was cut off (410)" "all that was missed is carried out" "$t0"
     completed 180 through
     completed 180 unseen
-    equal "pods ever made" "4 1" "$(made scaled) $(made "$(cluster_of unseen)")"
+    equal "pods ever made" "4 1" "$(made resized) $(made "$(cluster_of unseen)")"
     [ "$(did 410)" -ge 1 ] || fail "no watch was answered 410"
-    gone raycluster/scaled rayjob/through rayjob/unseen
+    gone raycluster/resized rayjob/through rayjob/unseen
     operator_away
 }
 
@@ -522,7 +525,7 @@ step "the image of Raia" "$tree/e2e/kube/image.sh"
 sum=$(md5sum <"$("$tree/e2e/kube/program.sh" "$bin" docker.io/raia/raia:latest)/expected" | cut -d' ' -f1)
 need_namespace
 need_crds
-install_chart raia raia-operator --set image.tag=dev --set singleNamespaceInstall=true --set nodeSelector.kubernetes\\.io/hostname=node1 >/dev/null
+install_chart raia raia-operator --set image.tag=dev --set singleNamespaceInstall=true,useKubernetesProxy=true --set nodeSelector.kubernetes\\.io/hostname=node1 >/dev/null
 operator_ready
 see_pods &
 background+=($!)
