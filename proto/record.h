@@ -107,10 +107,14 @@ enum record_type {
     REC_STORE_GOT = 55,     /* down: struct rec_store_at */
     REC_STORE_GET_CANCEL =
         56, /* up: tag = the GET's; it is answered with CANCELED if not answered yet */
-    REC_STORE_RELEASE = 57, /* up: struct rec_object: one GOT (or CREATED) less is being read */
-    REC_STORE_FREE = 58,    /* up, by the owner: struct rec_store_free */
-    REC_STORE_LOST = 59,    /* down, to owners: struct rec_store_lost: the primary copy is gone */
-    REC_SEGMENT_GONE = 60,  /* down: struct rec_segment: unmap it and close its descriptor */
+    REC_STORE_RELEASE = 57,  /* up: struct rec_object: one GOT (or CREATED) less is being read */
+    REC_STORE_FREE = 58,     /* up, by the owner: struct rec_store_free */
+    REC_STORE_LOST = 59,     /* down, to owners: struct rec_store_lost: the primary copy is gone */
+    REC_SEGMENT_GONE = 60,   /* down: struct rec_segment: unmap it and close its descriptor */
+    REC_STORE_STRAY = 61,    /* down, to owners: struct rec_store_stray: did you take it? */
+    REC_STORE_STRAY_IS = 62, /* up, by owners: struct rec_store_stray: yes or no; or unasked: no */
+    REC_STORE_DOUBT = 63,    /* up, by the maker: struct rec_object: its owner may not hear of it */
+    REC_STORE_GIVE = 64, /* up, by the owner: struct rec_store_give: it is another's from now on */
 };
 
 /* The rpcs of gcs.proto that a process may send through its raylet. */
@@ -318,6 +322,22 @@ struct rec_store_lost {
     uint8_t object[28];
     int32_t status;   /* -NODE_DIED, -OBJECT_LOST */
     uint8_t node[16]; /* where that copy was */
+};
+
+/* A result that was made for another process, and whose answer may not have come there: the store
+ * asks the owner, until it says whether that copy is the value of the object. While the task may be
+ * tried again the owner says nothing. */
+struct rec_store_stray {
+    uint8_t object[28];
+    uint32_t flags;   /* REC_STRAY_TAKEN: it is the value; 0: it is not, and never will be */
+    uint8_t node[16]; /* where that copy is */
+};
+#define REC_STRAY_TAKEN 1u
+
+struct rec_store_give {
+    uint8_t object[28];
+    uint32_t flags; /* 0 */
+    struct record_address owner;
 };
 
 struct rec_segment {

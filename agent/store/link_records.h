@@ -26,6 +26,8 @@
  *     OWNER_ASK        to the owner's node, after a link ended: does this process live? I have
  *                      objects of it
  *     OWNER_GONE       it does not
+ *     STRAY            to the owner's node: did it take that result? See REC_STORE_STRAY
+ *     STRAY_IS         the owner's word
  *
  * When a link ends, each side forgets what the other has of it, and drops its own copies that came
  * over it as if told FREE (soft): so a record lost with the link never leaks memory.
@@ -53,6 +55,8 @@ enum store_link_type {
     STORE_LINK_FREED,        /* struct store_link_freed */
     STORE_LINK_OWNER_ASK,    /* struct store_link_owner */
     STORE_LINK_OWNER_GONE,   /* struct store_link_owner */
+    STORE_LINK_STRAY,        /* struct store_link_stray */
+    STORE_LINK_STRAY_IS,     /* struct store_link_stray */
     STORE_LINK_END = 0x110,  /* one past the last that is the store's */
 };
 
@@ -112,6 +116,12 @@ struct store_link_copy_freed {
 struct store_link_lost {
     uint8_t object[28];
     int32_t status;    /* -RAIA_ERR_* */
+    uint8_t owner[32]; /* struct record_address */
+};
+
+struct store_link_stray {
+    uint8_t object[28];
+    uint32_t flags;    /* STRAY_IS: REC_STRAY_TAKEN; STRAY: 0 */
     uint8_t owner[32]; /* struct record_address */
 };
 

@@ -360,6 +360,12 @@ void object_set_value(struct objects *t, struct raia_ref *o, struct blob *value)
         t->ready_count++;
 }
 
+void object_give(struct objects *t, struct raia_ref *o, struct process *owner)
+{
+    unpublish(t, o);
+    o->owner = owner;
+}
+
 int object_set_stored(struct objects *t, struct raia_ref *o, uint64_t size, const uint8_t node[16],
                       struct raia_ref **inner, uint32_t ninner)
 {
@@ -369,6 +375,9 @@ int object_set_stored(struct objects *t, struct raia_ref *o, uint64_t size, cons
         return -RAIA_ERR_NOMEM;
     if (o->state != OBJECT_PENDING)
         return -RAIA_ERR_EXISTS;
+    /* The store may ask for it by its id. */
+    if (!o->owner && object_publish__(t, o) < 0)
+        return -RAIA_ERR_NOMEM;
     m->size = size;
     memcpy(m->node, node, 16);
     m->inner = inner;

@@ -249,9 +249,11 @@ void object_remove_deps(struct objects *t, struct raia_ref *o, enum dep_kind kin
 
 /* Takes over the blob. Does nothing (but free it) if there is a value already. */
 void object_set_value(struct objects *t, struct raia_ref *o, struct blob *value);
-/* inner is taken over. */
+/* inner is taken over. One of our own is in the table from now on. */
 int object_set_stored(struct objects *t, struct raia_ref *o, uint64_t size, const uint8_t node[16],
                       struct raia_ref **inner, uint32_t ninner);
+/* One of our own that nobody else knows becomes that of another process, which gets to know it. */
+void object_give(struct objects *t, struct raia_ref *o, struct process *owner);
 /* The value is an error from now on, even if there was another (lost, owner died). */
 void object_set_error(struct objects *t, struct raia_ref *o, const struct raia_error *e);
 /* The part that few have; made if need be. */

@@ -260,7 +260,9 @@ int item_into_object(struct runtime *rt, struct process *from, const struct wire
                 return -RAIA_ERR_NOMEM;
             }
         }
-        if (store_alias(rt, o, s->store_id) < 0)
+        if (o->state != OBJECT_PENDING && !o->owner)
+            store_refuse(rt, s);
+        else if (store_alias(rt, o, s->store_id) < 0)
             return -RAIA_ERR_NOMEM;
         r = object_set_stored(&rt->objects, o, s->size, s->node, inner, n);
         if (r == 0)

@@ -152,9 +152,10 @@ int return_object(struct raia_call *c, unsigned i, raia_ref *o)
     if (!rt)
         return -raia_last_error()->code;
     /* From now on the caller's: it will free it, by the id that it has in the store. */
+    store_give(rt, o, &c->caller->address);
     store_id(rt, o, o->more->store_id);
     o->more->aliased = true;
-    o->owner = c->caller;
+    object_give(&rt->objects, o, c->caller);
     object_hold(o);
     blob_unref(&rt->objects, to->blob);
     if (to->stored)
@@ -230,6 +231,9 @@ void call_answer(struct runtime *rt, struct raia_call *c)
     }
     if (c->status == 0 && atomic_load(&c->canceled))
         h.status = c->status = c->timed_out ? -RAIA_ERR_TIMEOUT : -RAIA_ERR_CANCELED;
+    for (unsigned i = 0; i < c->head.nreturns; i++)
+        if (c->returns[i].stored && (c->status < 0 || !(c->from || c->seat)))
+            store_doubt(rt, c->returns[i].stored);
     if (c->from || c->seat) {
         if (c->status < 0) {
             head_error(rt, c, -c->status);

@@ -143,6 +143,7 @@ void route_raylet(struct runtime *rt, uint16_t type, uint16_t flags, uint64_t ta
     case REC_STORE_CREATED:
     case REC_STORE_GOT:
     case REC_STORE_LOST:
+    case REC_STORE_STRAY:
     case REC_SEGMENT_GONE:
         store_record(rt, type, tag, data, size);
         break;

@@ -338,6 +338,74 @@ static void lost(struct runtime *rt, const struct rec_store_lost *m)
     object_set_error(&rt->objects, o, &e);
 }
 
+void store_give(struct runtime *rt, const raia_ref *o, const struct record_address *owner)
+{
+    struct rec_store_give m = {.owner = *owner};
+
+    if (rt->dead)
+        return;
+    store_id(rt, o, m.object);
+    link_send(rt, rt->raylet, REC_STORE_GIVE, 0, &m, sizeof(m), false);
+}
+
+void store_doubt(struct runtime *rt, const raia_ref *o)
+{
+    say_object(rt, REC_STORE_DOUBT, o, 0);
+}
+
+void store_refuse(struct runtime *rt, const struct wire_stored *s)
+{
+    struct rec_store_stray m = {.flags = 0};
+
+    if (rt->dead)
+        return;
+    memcpy(m.object, s->store_id, sizeof(m.object));
+    memcpy(m.node, s->node, sizeof(m.node));
+    link_send(rt, rt->raylet, REC_STORE_STRAY_IS, 0, &m, sizeof(m), false);
+}
+
+struct under_way {
+    uint64_t counter;
+    bool found;
+};
+
+static void look_at_task(void *arg, struct task *t)
+{
+    struct under_way *x = arg;
+
+    x->found = x->found || t->counter == x->counter;
+}
+
+/* Is that copy the value of our object? Not to be said while the task may still end with it. */
+static void stray(struct runtime *rt, const struct rec_store_stray *asked)
+{
+    struct rec_store_stray m = *asked;
+    struct under_way x = {.counter = 0};
+    uint8_t id[28] = {0};
+    raia_actor *a, *next;
+    uint32_t index = 0;
+    raia_ref *o;
+
+    for (int i = 0; i < 8; i++)
+        x.counter = x.counter << 8 | m.object[16 + i];
+    for (int i = 0; i < 4; i++)
+        index = index << 8 | m.object[24 + i];
+    o = objects_find(&rt->objects, m.object, x.counter, index);
+    if (o && o->state == OBJECT_STORED)
+        store_id(rt, o, id);
+    m.flags = 0;
+    if (memcmp(id, m.object, sizeof(id)) == 0 && memcmp(o->more->node, m.node, 16) == 0) {
+        m.flags = REC_STRAY_TAKEN;
+    } else {
+        submitter_each(&rt->submitter, look_at_task, &x);
+        HASH_FOREACH (rt->actors, a, next)
+            caller_each(&a->caller, look_at_task, &x);
+        if (x.found)
+            return; /* it asks again */
+    }
+    link_send(rt, rt->raylet, REC_STORE_STRAY_IS, 0, &m, sizeof(m), false);
+}
+
 void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data, size_t size)
 {
     if (type == REC_STORE_CREATED || type == REC_STORE_GOT) {
@@ -345,6 +413,8 @@ void store_record(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t
             gcs_replied(rt, type, tag, data, size);
     } else if (type == REC_STORE_LOST && size >= sizeof(struct rec_store_lost)) {
         lost(rt, (const struct rec_store_lost *)(const void *)data);
+    } else if (type == REC_STORE_STRAY && size >= sizeof(struct rec_store_stray)) {
+        stray(rt, (const struct rec_store_stray *)(const void *)data);
     } else if (type == REC_SEGMENT_GONE && size >= sizeof(struct rec_segment)) {
         const struct rec_segment *m = (const struct rec_segment *)(const void *)data;
         struct segment *s = segment_find(rt, m->segment);

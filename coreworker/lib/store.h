@@ -117,6 +117,12 @@ void store_unpin(struct runtime *rt, raia_ref *o);
 /* A copy that was fetched and has no reader goes back. */
 void store_unread(struct runtime *rt, raia_ref *o);
 void store_free(struct runtime *rt, raia_ref *o);
+/* It is of that process from now on: the death of this one does not matter to it. */
+void store_give(struct runtime *rt, const raia_ref *o, const struct record_address *owner);
+/* A result that was made, but is not in the answer: its owner is asked what becomes of it. */
+void store_doubt(struct runtime *rt, const raia_ref *o);
+/* A result came whose task has ended otherwise. */
+void store_refuse(struct runtime *rt, const struct wire_stored *s);
 void store_fini(struct runtime *rt);
 
 #endif

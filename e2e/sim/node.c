@@ -291,7 +291,7 @@ void node_from_proc(void *proc, uint16_t type, uint32_t conn, uint64_t tag, cons
         actor_said(s, data);
         break;
     default:
-        if (type < REC_STORE_CREATE || type > REC_STORE_FREE)
+        if (type < REC_STORE_CREATE || type > REC_STORE_GIVE)
             client_record(s, type, data);
         else if (node_store_record(s, type, tag, data, size) < 0)
             sim_fail(n->c->sim, "node %02x: a record %u to the store is refused", n->id[0], type);

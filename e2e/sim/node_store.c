@@ -41,7 +41,6 @@ struct node_store {
     struct list segments;
     int64_t tick_at; /* when a tick is due, ns */
     uint64_t full;   /* times that it said STORE_FULL */
-    uint64_t strays; /* results that nobody took, when all was at rest */
 };
 
 static struct segment *segment_find(const struct node_store *t, uint32_t number)
@@ -423,8 +422,8 @@ void node_store_settle(struct node *n)
 
 /* In the order of PLANT_STORE_*. */
 static const enum store_bug bugs[] = {
-    STORE_BUG_EARLY_FREE, STORE_BUG_LOST_RELEASE, STORE_BUG_LOST_FREE, STORE_BUG_COPY_STAYS,
-    STORE_BUG_NO_RETRY,   STORE_BUG_LEAKED_PIN,   STORE_BUG_DEAD_OWNER};
+    STORE_BUG_EARLY_FREE, STORE_BUG_LOST_RELEASE, STORE_BUG_LOST_FREE,  STORE_BUG_COPY_STAYS,
+    STORE_BUG_NO_RETRY,   STORE_BUG_LEAKED_PIN,   STORE_BUG_DEAD_OWNER, STORE_BUG_STRAYS};
 
 int node_store_new(struct node *n)
 {
@@ -472,36 +471,12 @@ void node_store_check(const struct node *n)
                  line);
 }
 
-struct strays {
-    const struct node *n;
-    uint32_t strays;
-};
-
-static void look_for_stray(void *arg, const struct store_object_info *o)
-{
-    struct strays *x = arg;
-
-    x->strays += o->sealed && o->primary && !o->pins && oracle_stray(x->n->c, o->object, x->n->id);
-}
-
-bool node_store_empty(const struct node *n)
-{
-    struct store_stats st;
-
-    store_core_stats(n->store->core, &st);
-    return !st.used && !st.objects;
-}
-
 bool node_store_idle(const struct node *n)
 {
-    struct strays x = {0};
     struct store_stats st;
 
     store_core_stats(n->store->core, &st);
-    x.n = n;
-    store_core_list(n->store->core, look_for_stray, &x);
-    n->store->strays = x.strays;
-    return st.objects == x.strays && !st.unsealed && !st.waiting_create && !st.waiting_get &&
+    return !st.used && !st.objects && !st.unsealed && !st.waiting_create && !st.waiting_get &&
            !st.pulls && !st.serving;
 }
 
@@ -513,7 +488,6 @@ void node_store_totals(const struct node *n, struct world_totals *to)
     to->pulled += st.bytes_in;
     to->evicted += st.evicted;
     to->full += n->store->full;
-    to->strays += n->store->strays;
 }
 
 static void show_object(void *arg, const struct store_object_info *o)

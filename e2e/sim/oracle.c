@@ -47,23 +47,12 @@ struct known_actor {
     HASH_HANDLE hh;
 };
 
-struct object_name {
-    uint8_t id[28], node[16];
-};
-
-/* A large result that its owner has not taken. */
-struct known_made {
-    struct object_name name;
-    HASH_HANDLE hh;
-};
-
 struct oracle {
     struct known_task *tasks;
     struct known_calls *calls;
     struct known_pair *broke;
     struct known_worker *workers;
     struct known_actor *actors;
-    struct known_made *made;
 };
 
 struct oracle *oracle_new(struct world *c)
@@ -90,7 +79,6 @@ void oracle_free(struct oracle *o)
     FREE_ALL(struct known_pair, o->broke);
     FREE_ALL(struct known_worker, o->workers);
     FREE_ALL(struct known_actor, o->actors);
-    FREE_ALL(struct known_made, o->made);
     mem_free(o);
 }
 
@@ -280,33 +268,4 @@ void oracle_error(struct world *c, const struct raia_error *e, const uint8_t own
     if (!fits)
         sim_fail(c->sim, "%s of %02x%02x is error %d, which is not true: %s", what, owner[0],
                  owner[1], e->code, e->text);
-}
-
-void oracle_made(struct world *c, const uint8_t id[28], const uint8_t node[16], bool taken)
-{
-    struct object_name name;
-    struct known_made *k;
-
-    memcpy(name.id, id, sizeof name.id);
-    memcpy(name.node, node, sizeof name.node);
-    k = HASH_GET(c->oracle->made, name, &name);
-    if (k && taken) {
-        HASH_DEL(c->oracle->made, k);
-        mem_free(k);
-    } else if (!k && !taken) {
-        k = checked(c, mem_new(struct known_made));
-        if (!k)
-            return;
-        k->name = name;
-        HASH_PUT(c->oracle->made, name, k);
-    }
-}
-
-bool oracle_stray(const struct world *c, const uint8_t id[28], const uint8_t node[16])
-{
-    struct object_name name;
-
-    memcpy(name.id, id, sizeof name.id);
-    memcpy(name.node, node, sizeof name.node);
-    return HASH_GET(c->oracle->made, name, &name) != NULL;
 }

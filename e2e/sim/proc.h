@@ -219,8 +219,8 @@ void large_unread(struct proc *p, struct raia_ref *o);
 void large_free(struct proc *p, struct raia_ref *o);
 /* The bytes of what is here are the right ones. */
 void large_look(const struct proc *p, const struct raia_ref *o);
-/* What the stores call it. */
-void large_id(const struct proc *p, const struct raia_ref *o, uint8_t to[28]);
+/* A result that is not in the answer: what becomes of it? */
+void large_doubt(struct proc *p, const struct raia_ref *o);
 /* The value of o is made; a->making tells when there is memory, or none. Then it is sealed, or not:
  * 0, or a status. */
 void large_make(struct act *a, struct raia_ref *o, uint64_t size, struct raia_ref **inner,

@@ -161,6 +161,8 @@ static void call_answer(struct proc *p, struct call *c)
 
     if (c->status == 0 && c->canceled)
         c->status = -RAIA_ERR_CANCELED;
+    if (c->stored && (c->status < 0 || (!c->from && !c->seat)))
+        large_doubt(p, c->stored);
     if (!c->from && !c->seat) {
         call_free(p, c);
         return;

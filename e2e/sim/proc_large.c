@@ -23,7 +23,7 @@ struct place {
     uint64_t offset, size; /* bytes */
 };
 
-void large_id(const struct proc *p, const struct raia_ref *o, uint8_t to[28])
+static void large_id(const struct proc *p, const struct raia_ref *o, uint8_t to[28])
 {
     memcpy(to, o->owner ? o->owner->address.worker : p->self.worker, 16);
     for (int i = 0; i < 8; i++)
@@ -238,7 +238,6 @@ int large_made(struct act *a)
     struct making *k = &a->making;
     struct proc *p = a->p;
     int status = k->status;
-    uint8_t id[28];
 
     k->state = MAKING_NONE;
     if (status == -RAIA_ERR_EXISTS && k->o->owner) {
@@ -253,9 +252,6 @@ int large_made(struct act *a)
         forget_inner(p, k);
         return status;
     }
-    large_id(p, k->o, id);
-    if (k->o->owner)
-        oracle_made(p->c, id, p->self.node, false);
     say_object(p, REC_STORE_SEAL, k->o, REC_OBJECT_RELEASE);
     set_stored(p, k);
     return 0;
@@ -294,6 +290,47 @@ static void lost(struct proc *p, const struct rec_store_lost *m)
         return;
     err_set(&e, RAIA_ERR_OBJECT_LOST, "the only copy went with its node");
     object_set_error(&p->objects, o, &e);
+}
+
+void large_doubt(struct proc *p, const struct raia_ref *o)
+{
+    say_object(p, REC_STORE_DOUBT, o, 0);
+}
+
+struct under_way {
+    uint64_t counter;
+    bool found;
+};
+
+static void look_at_task(void *arg, struct task *t)
+{
+    struct under_way *x = arg;
+
+    x->found = x->found || t->counter == x->counter;
+}
+
+static void stray(struct proc *p, const struct rec_store_stray *asked)
+{
+    struct rec_store_stray m = *asked;
+    struct under_way x = {.counter = 0};
+    struct pactor *a;
+    struct raia_ref *o;
+
+    for (int i = 0; i < 8; i++)
+        x.counter = x.counter << 8 | m.object[16 + i];
+    o = objects_find(&p->objects, m.object, x.counter, 1);
+    m.flags = 0;
+    if (o && o->state == OBJECT_STORED && !memcmp(o->more->node, m.node, 16)) {
+        m.flags = REC_STRAY_TAKEN;
+    } else {
+        submitter_each(&p->submitter, look_at_task, &x);
+        LIST_FOREACH (a, &p->actors, link)
+            caller_each(&a->caller, look_at_task, &x);
+        if (x.found)
+            return;
+        p->c->strays++;
+    }
+    proc_say(p, REC_STORE_STRAY_IS, &m, sizeof(m));
 }
 
 static void gone(struct proc *p, uint32_t segment)
@@ -342,6 +379,9 @@ void large_record(struct proc *p, uint16_t type, uint64_t tag, const void *data,
     case REC_STORE_CREATED:
     case REC_STORE_GOT:
         answered(p, tag, data, size);
+        break;
+    case REC_STORE_STRAY:
+        stray(p, data);
         break;
     case REC_STORE_LOST:
         lost(p, data);

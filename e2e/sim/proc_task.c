@@ -45,15 +45,11 @@ static void item_stored(struct proc *p, struct process *from, const struct wire_
     const struct wire_stored *s = (const struct wire_stored *)(const void *)item->data;
     uint32_t n = item->head->nrefs;
     struct raia_ref **inner = mem_calloc(n + 1, sizeof(*inner));
-    uint8_t id[28];
 
     for (uint32_t i = 0; inner && i < n; i++)
         inner[i] = objects_receive(&p->objects, &item->refs[i], from, true);
     if (!inner || object_set_stored(&p->objects, o, s->size, s->node, inner, n) < 0)
         sim_fail(p->c->sim, "out of memory, or a value that comes twice");
-    large_id(p, o, id);
-    if (!o->owner)
-        oracle_made(p->c, id, s->node, true);
 }
 
 static void item_into_object(struct proc *p, struct process *from, const struct wire_item *item,

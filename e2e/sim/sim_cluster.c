@@ -15,7 +15,7 @@ int main(void)
         return 1;
     printf(
         "large values: read %llu times, %llu MiB between nodes, %llu evicted, %llu times no room, "
-        "%llu results that nobody took\n",
+        "%llu results not taken\n",
         (unsigned long long)t->read, (unsigned long long)t->pulled >> 20,
         (unsigned long long)t->evicted, (unsigned long long)t->full, (unsigned long long)t->strays);
     if (getenv("RAIA_SIM_SEED"))

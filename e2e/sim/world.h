@@ -61,6 +61,7 @@ enum plant {
     PLANT_STORE_NO_RETRY,     /* a pull whose source failed is not tried again */
     PLANT_STORE_LEAKED_PIN,   /* a transfer that is broken off goes on pinning */
     PLANT_STORE_DEAD_OWNER,   /* objects whose owner died with its node, or unheard, stay */
+    PLANT_STORE_STRAYS,       /* nobody asks whether a result was taken */
     PLANT_MAX,
 };
 const char *plant_name(enum plant p);
@@ -71,7 +72,7 @@ struct world_totals {
     uint64_t pulled;  /* bytes between nodes */
     uint64_t evicted; /* copies */
     uint64_t full;    /* times that a store said STORE_FULL */
-    uint64_t strays;  /* results that nobody took */
+    uint64_t strays;  /* results that their owners did not take */
 };
 const struct world_totals *world_totals(void);
 
@@ -103,6 +104,7 @@ struct world {
     uint8_t actors[ACTORS_MAX][16]; /* ids */
     unsigned n_actors;
     uint64_t fetched; /* reads of large values, so far */
+    uint64_t strays;  /* results that their owners did not take, so far */
     unsigned deaths;  /* of processes, so far */
     unsigned breaks;  /* of links, so far */
 };
@@ -143,8 +145,6 @@ void node_proc_died(struct node *n, struct proc *p);
 void node_settle(struct node *n);
 /* All resources are free, and nothing is leased, asked or waiting. */
 bool node_idle(const struct node *n);
-/* Nothing is in its store any more, not even what lasts as long as its owner. */
-bool node_store_empty(const struct node *n);
 /* What lies in a segment of the store, as stamps; NULL: there is no such memory. */
 uint64_t *node_memory(const struct node *n, uint32_t segment, uint64_t offset, uint64_t size);
 void node_store_check(const struct node *n);
@@ -266,10 +266,6 @@ void oracle_returned(struct world *c, const uint8_t worker[16], const struct pro
 /* The connection of two processes broke though both may live: what was under way is lost. */
 void oracle_broke(struct world *c, const uint8_t a[16], const uint8_t b[16]);
 bool oracle_pair_broke(const struct world *c, const uint8_t a[16], const uint8_t b[16]);
-/* A large result was made on that node; its owner has taken that one. */
-void oracle_made(struct world *c, const uint8_t id[28], const uint8_t node[16], bool taken);
-/* It was made, and its owner knows nothing of it. */
-bool oracle_stray(const struct world *c, const uint8_t id[28], const uint8_t node[16]);
 /* A get ended with an error: is it true? */
 void oracle_error(struct world *c, const struct raia_error *e, const uint8_t owner[16],
                   const char *what);

@@ -164,6 +164,7 @@ void store_core_client_gone(struct store_core *core, int64_t now, uint32_t clien
         store_pin_remove__(core, pin);
     while ((m = LIST_FIRST(&c->mappings, struct store_mapping, of_client)))
         mapping_delete(m);
+    store_doubts_maker__(core, c);
     inherit(core, c);
     HASH_DEL(core->clients, c);
     mem_free(c);

@@ -64,6 +64,8 @@ int store_core_new(const struct store_config *c, const struct store_core_ops *op
     list_init(&core->unreachable);
     list_init(&core->to_ack);
     list_init(&core->sends);
+    list_init(&core->doubts);
+    core->doubt.kind = STORE_TIMER_DOUBT;
     *ret_core = core;
     return 0;
 }
@@ -261,6 +263,9 @@ void store_core_tick(struct store_core *core, int64_t now)
             store_unkeep__(core, o);
             break;
         }
+        case STORE_TIMER_DOUBT:
+            store_doubts_again__(core);
+            break;
         case STORE_TIMER_PEER:
             store_peer_again__(core, TIMER_OF(struct store_peer, again));
             break;

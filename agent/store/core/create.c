@@ -236,6 +236,8 @@ int store_seal__(struct store_core *core, struct store_client *client, const str
     store_keep__(core, o);
     create_delete(core, o->create);
     o->primary = true;
+    if (memcmp(o->owner.worker, client->address.worker, sizeof o->owner.worker) != 0)
+        o->maker = client->number;
     store_object_sealed__(core, o);
     if (r->flags & REC_OBJECT_RELEASE)
         (void)store_unpin__(core, client, o);

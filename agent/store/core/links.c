@@ -89,6 +89,7 @@ union any_head {
     struct store_link_lost lost;
     struct store_link_freed freed;
     struct store_link_owner owner;
+    struct store_link_stray stray;
 };
 
 static size_t size_of(uint16_t type)
@@ -106,6 +107,8 @@ static size_t size_of(uint16_t type)
         [STORE_LINK_FREED - STORE_LINK_FIRST] = sizeof(struct store_link_freed),
         [STORE_LINK_OWNER_ASK - STORE_LINK_FIRST] = sizeof(struct store_link_owner),
         [STORE_LINK_OWNER_GONE - STORE_LINK_FIRST] = sizeof(struct store_link_owner),
+        [STORE_LINK_STRAY - STORE_LINK_FIRST] = sizeof(struct store_link_stray),
+        [STORE_LINK_STRAY_IS - STORE_LINK_FIRST] = sizeof(struct store_link_stray),
     };
 
     if (type < STORE_LINK_FIRST || type - STORE_LINK_FIRST >= (int)sizeof sizes)
@@ -150,6 +153,9 @@ static int dispatch(struct store_core *core, struct store_peer *peer, uint16_t t
     case STORE_LINK_OWNER_GONE:
         owner(core, peer, type, &h->owner);
         return 0;
+    case STORE_LINK_STRAY:
+    case STORE_LINK_STRAY_IS:
+        return store_stray_link__(core, peer, type, &h->stray);
     default:
         return -RAIA_ERR_PROTOCOL;
     }

@@ -30,6 +30,7 @@ struct store_object *store_object_new__(struct store_core *core, const struct ob
     list_init(&o->owned);
     list_init(&o->pins);
     list_init(&o->lru);
+    list_init(&o->doubts);
     list_init(&o->gets);
     list_init(&o->serves);
     if (HASH_PUT(core->objects, id, o) < 0) {
@@ -71,7 +72,7 @@ int store_object_own__(struct store_core *core, struct store_object *o,
     return 0;
 }
 
-static void disown(struct store_core *core, struct store_object *o)
+void store_object_disown__(struct store_core *core, struct store_object *o)
 {
     struct worker_id id;
     struct store_owner *w;
@@ -130,7 +131,8 @@ void store_object_remove__(struct store_core *core, struct store_object *o)
         leave_tree(core, o);
     if (o->extent)
         store_give__(core, STEAL(o->extent));
-    disown(core, o);
+    store_object_disown__(core, o);
+    list_del(&o->doubts);
     HASH_DEL(core->objects, o);
     mem_free(o->sources);
     mem_free(o->forwards);

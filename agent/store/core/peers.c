@@ -252,6 +252,7 @@ static void ask_owners(struct store_core *core, struct store_peer *p)
     struct store_owner *w, *next;
 
     p->ask = false;
+    store_doubts_node__(core, &p->node);
     HASH_FOREACH (core->owners, w, next) {
         struct store_link_owner r;
 

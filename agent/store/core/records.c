@@ -64,6 +64,10 @@ static int dispatch(struct store_core *core, struct store_client *client,
 {
     struct rec_store_create create;
     struct rec_object object;
+    struct rec_store_stray stray;
+    struct rec_store_give give;
+    struct store_object *o;
+    struct object_id id;
 
     switch (head->type) {
     case REC_STORE_CREATE:
@@ -85,6 +89,19 @@ static int dispatch(struct store_core *core, struct store_client *client,
         return store_release__(core, client, &object);
     case REC_STORE_FREE:
         return handle_free(core, payload, size);
+    case REC_STORE_STRAY_IS:
+        COPY(stray, payload, size);
+        return store_stray_answer__(core, client, &stray);
+    case REC_STORE_DOUBT:
+        COPY(object, payload, size);
+        memcpy(id.bytes, object.object, sizeof id.bytes);
+        o = store_object_find__(core, &id);
+        if (o && o->maker)
+            store_doubt__(core, o);
+        return 0;
+    case REC_STORE_GIVE:
+        COPY(give, payload, size);
+        return store_made_over__(core, client, &give);
     default:
         return -RAIA_ERR_PROTOCOL;
     }
@@ -101,7 +118,7 @@ int store_core_record(struct store_core *core, int64_t now, uint32_t client,
     if (!c || h.size < sizeof h || h.size - sizeof h > RECORD_SOCKET_MAX)
         return -RAIA_ERR_PROTOCOL;
     if (c->closed && h.type != REC_STORE_SEAL && h.type != REC_STORE_RELEASE &&
-        h.type != REC_STORE_FREE && h.type != REC_STORE_ABORT)
+        h.type != REC_STORE_FREE && h.type != REC_STORE_ABORT && h.type != REC_STORE_GIVE)
         return 0; /* its last words: what asks for an answer is too late */
     r = dispatch(core, c, &h, payload, h.size - sizeof h);
     store_run__(core);

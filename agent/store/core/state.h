@@ -4,6 +4,7 @@
  *     objects.c  the table; pins; evicting, freeing and forgetting objects
  *     create.c   CREATE, SEAL, ABORT, the queue of those that wait for memory
  *     gets.c     GET, RELEASE, and answering those who wait
+ *     doubts.c   results that their owners may never have heard of
  *     clients.c  processes, what they have mapped, owners, jobs
  *     peers.c    other nodes: outboxes, links that break, nodes that die
  *     pulls.c    fetching an object from another node
@@ -32,6 +33,7 @@ enum store_timer_kind {
     STORE_TIMER_SETTLE, /* struct store_object: said to be here, has not come */
     STORE_TIMER_PULL,   /* struct store_pull: no progress, or time to try again */
     STORE_TIMER_SERVE,  /* struct store_serve: nothing heard for long */
+    STORE_TIMER_DOUBT,  /* struct store_core: ask owners again */
     STORE_TIMER_PEER,   /* struct store_peer: send the unacknowledged again */
 };
 
@@ -76,6 +78,8 @@ struct store_object {
     bool copied;                   /* a copy: `source` counts it in its forward list */
     struct node_id source;         /* where the copy came from */
     struct store_timer settle;     /* see STORE_TIMER_SETTLE */
+    uint32_t maker;     /* SEALED by that client for another process; 0: not, or it was taken */
+    struct list doubts; /* core->doubts: whether it was taken */
 };
 
 /* The reads of one object by one process. */
@@ -260,6 +264,8 @@ struct store_core {
     struct list memory_waiters; /* struct store_pull, by priority, then age */
     struct list unreachable;    /* struct store_peer.to_run */
     struct list to_ack;         /* struct store_peer.to_ack */
+    struct list doubts;         /* struct store_object.doubts */
+    struct store_timer doubt;   /* see STORE_TIMER_DOUBT */
     struct list sends;          /* chunks under way */
     struct store_job orphans;   /* arena of dead processes, when there was no memory for a job's */
     uint64_t evictable_bytes;   /* of their extents */
@@ -337,6 +343,27 @@ void store_send_failed__(struct store_core *core, struct store_client *client, u
                          uint64_t tag, const struct object_id *id, int status, const char *text);
 /* Goes on looking for an object that is not here and that some want. */
 void store_object_seek__(struct store_core *core, struct store_object *o);
+
+void store_object_disown__(struct store_core *core, struct store_object *o);
+
+/* doubts.c */
+/* Its owner is to be asked whether it took it. */
+void store_doubt__(struct store_core *core, struct store_object *o);
+void store_doubts_again__(struct store_core *core);
+/* All that this process made; all whose owners are on that node. */
+void store_doubts_maker__(struct store_core *core, const struct store_client *maker);
+void store_doubts_node__(struct store_core *core, const struct node_id *node);
+void store_doubt_over__(struct store_core *core, struct store_object *o, bool taken);
+/* False: there is no such process here. */
+bool store_tell_stray__(struct store_core *core, const struct object_id *id,
+                        const struct record_address *owner, const struct node_id *node);
+int store_stray_answer__(struct store_core *core, const struct store_client *client,
+                         const struct rec_store_stray *r);
+int store_stray_link__(struct store_core *core, struct store_peer *peer, uint16_t type,
+                       const struct store_link_stray *r);
+/* GIVE. */
+int store_made_over__(struct store_core *core, const struct store_client *client,
+                      const struct rec_store_give *r);
 
 /* clients.c */
 struct store_client *store_client_find__(struct store_core *core, uint32_t number);

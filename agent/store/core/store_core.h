@@ -82,7 +82,8 @@ enum store_bug {
     STORE_BUG_COPY_STAYS,   /* a copy counts as primary when its node died or its link broke */
     STORE_BUG_NO_RETRY,     /* a pull whose source failed asks nobody else, and not again */
     STORE_BUG_LEAKED_PIN,   /* a transfer that is broken off goes on pinning its object */
-    STORE_BUG_DEAD_OWNER /* nobody asks whether an owner lives, after a break or its node's end */
+    STORE_BUG_DEAD_OWNER,   /* nobody asks whether an owner lives */
+    STORE_BUG_STRAYS        /* nobody asks whether a result was taken */
 };
 void store_core_plant(struct store_core *core, enum store_bug bug);
 
