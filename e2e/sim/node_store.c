@@ -280,7 +280,7 @@ static void leave(void *ctx)
     } while (o && !o->send);
     if (o)
         leave_later(n, p);
-    if (n->c->partitions && !n->c->quiet && prng_chance(n->c->prng, 0.08)) {
+    if (n->c->partitions && !n->c->quiet && prng_chance(n->c->prng, 0.2)) {
         n->c->breaks++;
         sim_break(n->sn, p->node->sn);
     }

@@ -4,7 +4,7 @@
 
 #include "sim/world.h"
 
-#define SEEDS 200
+#define SEEDS 400
 
 static bool found(enum plant plant, uint64_t *ret_seed)
 {

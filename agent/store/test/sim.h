@@ -99,7 +99,7 @@ struct sim {
     struct sim_object objects[SIM_OBJECTS];
     struct sim_tag tags[SIM_TAGS];
     int nnodes, nclients, nobjects;
-    uint64_t ntags, gets_ok, evicted;
+    uint64_t ntags, gets_ok, evicted, strays;
     enum store_bug bug; /* planted in every node */
     char failed[256];   /* what went wrong; "": nothing */
 };

@@ -210,8 +210,10 @@ static void on_send(void *arg, uint32_t client, uint16_t type, uint64_t tag, con
         memcpy(&gone, payload, sizeof gone);
         on_gone(n->sim, c, gone.segment);
         break;
+    case REC_STORE_STRAY: /* it is asked again, later */
+        n->sim->strays++;
+        break;
     case REC_STORE_LOST:
-    case REC_STORE_STRAY: /* asked again, later */
         break;
     default:
         sim_fail__(n->sim, "unknown record %u", type);

@@ -1,5 +1,7 @@
-/* Objects end with their owners, however these die and whoever hears of it. */
+/* Objects end with their owners, however these die and whoever hears of it; and results that nobody
+ * took end, too. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "sim.h"
@@ -7,6 +9,20 @@
 #define MIB (UINT64_C(1) << 20)
 
 static struct sim world;
+
+/* What the owner says of object 0, made on node 0. */
+static void say(struct sim *s, int owner, uint32_t flags)
+{
+    struct rec_store_stray r = {.flags = flags};
+    struct record_head h = {.size = sizeof h + sizeof r, .type = REC_STORE_STRAY_IS};
+
+    memcpy(r.object, s->objects[0].id, sizeof r.object);
+    memcpy(r.node, s->nodes[0].id, sizeof r.node);
+    cr_assert_eq(store_core_record(s->nodes[s->clients[owner].node].core, s->now,
+                                   s->clients[owner].number, &h, &r),
+                 0);
+    sim_deliver_all(s);
+}
 
 /* Node 0 makes an object whose owner lives on node 1. */
 static void init(struct sim *s, int *ret_maker, int *ret_owner)
@@ -90,5 +106,81 @@ Test(owners, unheard)
     pass(&world, 1000);
     cr_assert_eq(stats(&world, 0).used, MIB);
     cr_assert_str_empty(world.failed);
+    sim_fini(&world);
+}
+
+/* The maker died: the owner, on another node, is asked whether it took the result, again and again
+ * until it says; what it did not take goes, and what it says unasked counts as well. */
+Test(strays, maker_dies)
+{
+    int maker, owner;
+
+    init(&world, &maker, &owner);
+    make(&world, maker, owner);
+    pass(&world, 20000);
+    cr_assert_eq(world.strays, 0, "nobody doubts");
+    sim_client_kill(&world, maker);
+    pass(&world, 12000);
+    cr_assert_geq(world.strays, 2);
+    cr_assert_eq(stats(&world, 0).used, MIB, "its task may be tried again");
+    say(&world, owner, 0);
+    cr_assert_eq(stats(&world, 0).used, 0);
+    sim_fini(&world);
+}
+
+/* The link to the owner ended: it is asked; what it took stays, is not asked for again, and no word
+ * but FREE ends it. */
+Test(strays, taken)
+{
+    int maker, owner;
+
+    init(&world, &maker, &owner);
+    make(&world, maker, owner);
+    sim_link_break(&world, 0, 1);
+    pass(&world, 1000);
+    cr_assert_eq(world.strays, 1);
+    say(&world, owner, REC_STRAY_TAKEN);
+    sim_link_break(&world, 0, 1);
+    pass(&world, 12000);
+    cr_assert_eq(world.strays, 1);
+    say(&world, owner, 0);
+    cr_assert_eq(stats(&world, 0).used, MIB);
+    sim_free_object(&world, 0);
+    pass(&world, 1000);
+    cr_assert_eq(stats(&world, 0).used, 0);
+    sim_fini(&world);
+}
+
+/* Nobody but its owner says what becomes of an object. */
+Test(strays, not_the_owner)
+{
+    int maker, owner, other;
+
+    init(&world, &maker, &owner);
+    other = sim_client_add(&world, 2);
+    make(&world, maker, owner);
+    say(&world, other, 0);
+    say(&world, maker, 0);
+    cr_assert_eq(stats(&world, 0).used, MIB);
+    sim_fini(&world);
+}
+
+/* An object that was given to another process outlives the one that made it, and ends with that. */
+Test(owners, given)
+{
+    struct rec_store_give r = {.flags = 0};
+    struct record_head h = {.size = sizeof h + sizeof r, .type = REC_STORE_GIVE};
+    int maker, owner;
+
+    init(&world, &maker, &owner);
+    make(&world, maker, maker);
+    memcpy(r.object, world.objects[0].id, sizeof r.object);
+    r.owner = world.clients[owner].address;
+    cr_assert_eq(
+        store_core_record(world.nodes[0].core, world.now, world.clients[maker].number, &h, &r), 0);
+    sim_client_kill(&world, maker);
+    cr_assert_eq(stats(&world, 0).used, MIB);
+    sim_client_kill(&world, owner);
+    cr_assert_eq(stats(&world, 0).used, 0);
     sim_fini(&world);
 }

@@ -376,6 +376,26 @@ Test(objects, owner_dies, .init = session_begin, .fini = session_end)
     raia_release(list);
 }
 
+/* A value that was made in place is the caller's: it outlives the worker that made it. */
+Test(objects, maker_dies, .init = session_begin, .fini = session_end)
+{
+    raia_ref *made = raia_submit(big, raia_int(1 << 20));
+    struct raia_view v;
+
+    cr_assert(raia_get_done(made, 60000) == 0);
+    for (int i = 0; i < 20; i++) {
+        raia_ref *kill_it =
+            raia_submit_opt(RAIA_OPTIONS(.max_retries = RAIA_NONE), dies, raia_int(1));
+
+        raia_get_done(kill_it, 60000);
+        raia_release(kill_it);
+    }
+    cr_assert_eq(raia_get(made, &v, 60000), 0, "%s", raia_last_error()->text);
+    cr_assert_eq(v.size, 1 << 20);
+    raia_view_release(&v);
+    raia_release(made);
+}
+
 /* Tasks that wait for tasks do not starve each other. */
 Test(tasks, nested, .init = session_begin, .fini = session_end)
 {
