@@ -1,7 +1,8 @@
 /*
  * What the files of a simulated process share: proc.c (life, links), proc_task.c (submission and
- * answers), proc_call.c (running), proc_actor.c (calls to actors, and being one), proc_large.c
- * (large values). The glue of coreworker/lib, done again; what it does is described there.
+ * answers), proc_value.c (values of owners and borrowers), proc_call.c (running), proc_actor.c (calls
+ * to actors, and being one), proc_large.c (large values). The glue of coreworker/lib, done again;
+ * what it does is described there.
  */
 #ifndef SIM_PROC_H
 #define SIM_PROC_H
@@ -188,22 +189,28 @@ void proc_show_objects(const struct proc *p);
 
 /* ---- proc_task.c */
 extern const struct submitter_ops proc_submitter_ops;
-extern const struct objects_ops proc_objects_ops;
+void task_argument_ready(struct proc *p, struct task *t);
 /* deps: waited for and sent by value; inner: references within an argument. */
 struct raia_ref *task_submit(struct proc *p, struct pactor *actor, const struct prog *prog,
                              struct sched_class *class, int retries, struct raia_ref **deps,
                              unsigned ndeps, struct raia_ref **inner, unsigned ninner);
-struct raia_ref *value_put(struct proc *p, struct raia_ref **inner, unsigned n);
-struct blob *value_blob(struct proc *p, const uint8_t worker[16], uint64_t counter, uint32_t index,
-                        struct raia_ref **inner, unsigned n);
-void value_query(struct proc *p, struct raia_ref *o);
-void value_ask_again(struct proc *p, struct process *q);
 /* 0, or the code of an argument that has failed meanwhile. */
 int task_send(struct proc *p, struct plink *l, struct task *t, uint16_t type, uint64_t tag,
               uint32_t slot, uint64_t acked);
 void task_failed(struct proc *p, struct task *t, const struct raia_error *e);
 void task_on_reply(struct proc *p, struct plink *l, uint64_t tag, const void *data, size_t size);
 void task_replied(struct proc *p, struct plink *l, struct task *t, const void *data, size_t size);
+
+/* ---- proc_value.c */
+extern const struct objects_ops proc_objects_ops;
+struct raia_ref *value_put(struct proc *p, struct raia_ref **inner, unsigned n);
+struct blob *value_blob(struct proc *p, const uint8_t worker[16], uint64_t counter, uint32_t index,
+                        struct raia_ref **inner, unsigned n);
+void value_query(struct proc *p, struct raia_ref *o);
+void value_ask_again(struct proc *p, struct process *q);
+/* The value that came in an answer, into its object. */
+void value_take(struct proc *p, struct process *from, const struct wire_item *item,
+                struct raia_ref *o);
 void task_object_message(struct proc *p, struct plink *l, uint16_t type, const void *data,
                          size_t size);
 
