@@ -1,6 +1,7 @@
 /* Every public function survives the failure of its N-th allocation: see memory.h. */
 #include "memory.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,49 @@ Test(memory, outside)
 
     cr_assert_null(wrong, "%s", wrong);
     cr_assert_gt(failures, 5);
+}
+
+/* Folders of clusters that this process has started. */
+static unsigned own_clusters(void)
+{
+    DIR *d = opendir(getenv("RAIA_STATE_DIR"));
+    char prefix[32];
+    unsigned n = 0;
+
+    cr_assert_not_null(d);
+    snprintf(prefix, sizeof(prefix), "own-%d-", (int)getpid());
+    for (struct dirent *it; (it = readdir(d));)
+        n += strncmp(it->d_name, prefix, strlen(prefix)) == 0;
+    closedir(d);
+    return n;
+}
+
+/* In raia_init that starts a cluster: it fails, that cluster goes again, and the next try works. The
+ * first allocations, then fewer and fewer of them: each takes a cluster. */
+Test(memory, own, .timeout = 250)
+{
+    bool reached = true;
+    unsigned failed = 0;
+
+    unsetenv("RAIA_ADDRESS");
+    for (uint64_t n = 1; reached; n += 1 + n / 2) {
+        int r;
+
+        memory_armed = n;
+        memory_made = 0;
+        r = ARMED(raia_init(NULL));
+        reached = memory_made >= n;
+        cr_expect_eq(own_clusters(), r == 0, "%d, allocation %lu", r, (unsigned long)n);
+        failed += r < 0;
+        if (r == 0)
+            raia_shutdown();
+        cr_assert_not(raia_initialized());
+        cr_assert_eq(own_clusters(), 0, "%d, allocation %lu", r, (unsigned long)n);
+    }
+    cr_assert_gt(failed, 2);
+    memory_armed = 0;
+    cr_assert_eq(raia_init(NULL), 0, "%s", raia_last_error()->text);
+    raia_shutdown();
 }
 
 static bool has(const struct memory_step *steps, size_t n, const char *function)
