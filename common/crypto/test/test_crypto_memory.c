@@ -2,6 +2,8 @@
  * Out of memory in certificates, secrets and digests.
  */
 #include <criterion/criterion.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,5 +82,69 @@ Test(crypto_memory, all)
     cr_assert_geq(each_alloc(step_certificates, NULL), 4);
     cr_assert_geq(each_alloc(step_secrets, NULL), 1);
     cr_assert_geq(each_alloc(step_digests, NULL), 3);
+    unlink(path);
+}
+
+/* OpenSSL's own allocations: counted with ours while this is set. */
+static bool counted;
+
+static void *inside_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return counted ? mem_alloc(size) : malloc(size);
+}
+
+static void *inside_realloc(void *p, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size)
+        return counted ? mem_realloc(p, size) : realloc(p, size);
+    mem_free(p);
+    return NULL;
+}
+
+static void inside_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    mem_free(p);
+}
+
+static bool hooked;
+
+/* Before anything uses OpenSSL: then it is too late. */
+__attribute__((constructor)) static void hook(void)
+{
+    hooked = CRYPTO_set_mem_functions(inside_malloc, inside_realloc, inside_free) == 1;
+}
+
+/* Whichever allocation inside OpenSSL fails, the function fails or succeeds, and the next one works
+ * as ever. It allocates thousands of times: all of the first ones, then fewer and fewer. */
+Test(crypto_memory, inside, .timeout = 120)
+{
+    static int (*const steps[])(void *) = {step_certificates, step_secrets, step_digests};
+
+    cr_assert(hooked);
+    counted = true;
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        bool reached = true;
+        unsigned failed = 0;
+        cr_assert_eq(steps[i](NULL), 0); /* what it sets up once and for all is not meant */
+        for (uint64_t n = 1; reached; n += 1 + n / 32) {
+            mem_fail_nth(n);
+            int r = steps[i](NULL);
+            reached = mem_fail_count() >= n;
+            mem_fail_nth(0);
+            cr_assert_leq(r, 0);
+            failed += r < 0;
+        }
+        cr_expect_gt(failed, 0, "step %zu", i);
+        cr_assert_eq(steps[i](NULL), 0, "step %zu", i);
+    }
     unlink(path);
 }
