@@ -3,7 +3,8 @@
  *
  *     struct reconciler *r = raycluster_reconciler(&config, keys_maker());
  *
- * Ownership: it lives as long as the program. Threads: any. Failure: none here.
+ * Ownership: it lives as long as the program. Threads: one, as for reconcilers (the authority used last is
+ * kept ready for use). Failure: none here.
  */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
