@@ -99,7 +99,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.useKubernetesProxy }}
 - apiGroups: [""]
   resources: [services/proxy]
-  verbs: [get, create, delete]
+  verbs: [get, create]
 {{- end }}
 {{- end -}}
 
