@@ -26,6 +26,12 @@ struct crypto_ca {
     EVP_PKEY *key; /* signs */
 };
 
+#define CRYPTO_P256_SIZE__  32 /* bytes of a number */
+#define CRYPTO_P256_POINT__ 65 /* of a point: 4, x, y */
+
+/* The public key of a key on P-256; false for any other. */
+bool crypto_point__(EVP_PKEY *key, unsigned char point[CRYPTO_P256_POINT__]);
+
 /* Fails with what OpenSSL said last, and empties its queue. */
 int crypto_fail__(struct raia_error *e, int code, const char *what);
 int crypto_read_cert__(const char *pem, X509 **ret_cert, struct raia_error *e);

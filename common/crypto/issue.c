@@ -1,6 +1,7 @@
 /*
  * Making an authority, and the leaf certificates that it signs.
  */
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
@@ -49,12 +50,37 @@ static bool set_serial(X509 *cert)
     return ok;
 }
 
+bool crypto_point__(EVP_PKEY *key, unsigned char point[CRYPTO_P256_POINT__])
+{
+    char group[32];
+    size_t n = 0;
+    return EVP_PKEY_get_group_name(key, group, sizeof group, &n) == 1 &&
+           strcmp(group, SN_X9_62_prime256v1) == 0 &&
+           EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, CRYPTO_P256_POINT__,
+                                           &n) == 1 &&
+           n == CRYPTO_P256_POINT__ && point[0] == POINT_CONVERSION_UNCOMPRESSED;
+}
+
+/* What X509_set_pubkey would do, which in OpenSSL 3.0 encodes the key and decodes it again, each
+ * time by a search through all codecs. */
+static bool set_pubkey(X509 *cert, EVP_PKEY *key)
+{
+    unsigned char *point = OPENSSL_malloc(CRYPTO_P256_POINT__);
+    if (point && crypto_point__(key, point) &&
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                               V_ASN1_OBJECT, OBJ_nid2obj(NID_X9_62_prime256v1), point,
+                               CRYPTO_P256_POINT__) == 1)
+        return true;
+    OPENSSL_free(point);
+    return false;
+}
+
 /* A certificate with key, name, serial and times; extensions and signature are still to come. */
 static X509 *begin(EVP_PKEY *key, const char *cn, int64_t now_s, int64_t valid_s)
 {
     _cleanup_(X509_freep) X509 *cert = X509_new();
     if (!cert || X509_set_version(cert, X509_VERSION_3) != 1 || !set_serial(cert) ||
-        X509_set_pubkey(cert, key) != 1 ||
+        !set_pubkey(cert, key) ||
         !ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(now_s - BACKDATE_S)) ||
         !ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(now_s + valid_s)))
         return NULL;

@@ -1,6 +1,7 @@
 /*
  * PEM texts: in, out, and reading what a certificate says.
  */
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
@@ -35,13 +36,40 @@ static char *bio_text(BIO *b)
     return n > 0 ? mem_strndup(data, (size_t)n) : NULL;
 }
 
+/* PKCS #8 (RFC 5958) of a key on P-256 (RFC 5915) is always this, with the two numbers in place. */
+static const unsigned char p256_head[] = {0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06,
+                                          0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                                          0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
+                                          0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20};
+static const unsigned char p256_middle[] = {0xa1, 0x44, 0x03, 0x42, 0x00};
+
+/* By hand where it is such a key, as all are that we make: OpenSSL 3.0 looks for an encoder by name
+ * each time, for half a millisecond. */
+static bool write_key(BIO *to, EVP_PKEY *key)
+{
+    unsigned char
+        der[sizeof p256_head + CRYPTO_P256_SIZE__ + sizeof p256_middle + CRYPTO_P256_POINT__];
+    unsigned char *at = der + sizeof p256_head, *point = der + sizeof der - CRYPTO_P256_POINT__;
+    BIGNUM *secret = NULL;
+
+    memcpy(der, p256_head, sizeof p256_head);
+    memcpy(at + CRYPTO_P256_SIZE__, p256_middle, sizeof p256_middle);
+    if (!crypto_point__(key, point))
+        return PEM_write_bio_PKCS8PrivateKey(to, key, NULL, NULL, 0, NULL, NULL) == 1;
+    bool ok = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &secret) == 1 &&
+              BN_bn2binpad(secret, at, CRYPTO_P256_SIZE__) == CRYPTO_P256_SIZE__ &&
+              PEM_write_bio(to, PEM_STRING_PKCS8INF, "", der, sizeof der) > 0;
+    BN_clear_free(secret);
+    crypto_wipe(der, sizeof der);
+    return ok;
+}
+
 int crypto_to_pem__(X509 *cert, EVP_PKEY *key, struct crypto_pem *ret_pem, struct raia_error *e)
 {
     _cleanup_(crypto_pem_done) struct crypto_pem pem = {0};
     _cleanup_(BIO_freep) BIO *c = BIO_new(BIO_s_mem());
     _cleanup_(BIO_freep) BIO *k = BIO_new(BIO_s_secmem());
-    if (!c || !k || PEM_write_bio_X509(c, cert) != 1 ||
-        (key && PEM_write_bio_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) != 1))
+    if (!c || !k || PEM_write_bio_X509(c, cert) != 1 || (key && !write_key(k, key)))
         return crypto_fail__(e, RAIA_ERR_INTERNAL, "write a certificate as PEM");
     pem.cert = bio_text(c);
     pem.key = key ? bio_text(k) : NULL;

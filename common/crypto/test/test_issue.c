@@ -2,6 +2,8 @@
  * The authority and its leaves: what they say, whom they cover, until when.
  */
 #include <criterion/criterion.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -102,4 +104,68 @@ Test(crypto_issue, misuse)
     cr_assert_eq(crypto_ca_new("", NOW, 10, &none, NULL), -RAIA_ERR_INVALID);
     cr_assert_null(pem.cert);
     crypto_ca_free(ca);
+}
+
+/* Keys and public keys are, byte for byte, as OpenSSL's own encoders write them. */
+Test(crypto_issue, as_openssl)
+{
+    struct crypto_ca *ca = new_ca("demo");
+    for (int i = 0; i < 50; i++) {
+        _cleanup_(crypto_pem_done) struct crypto_pem pem = {0};
+        issue(ca, &pem);
+        BIO *k = BIO_new_mem_buf(pem.key, -1), *c = BIO_new_mem_buf(pem.cert, -1);
+        BIO *out = BIO_new(BIO_s_mem());
+        EVP_PKEY *key = PEM_read_bio_PrivateKey(k, NULL, NULL, NULL);
+        X509 *cert = PEM_read_bio_X509(c, NULL, NULL, NULL);
+        cr_assert(key && cert && X509_check_private_key(cert, key) == 1);
+        cr_assert_eq(PEM_write_bio_PKCS8PrivateKey(out, key, NULL, NULL, 0, NULL, NULL), 1);
+        char *text = NULL;
+        long n = BIO_get_mem_data(out, &text);
+        cr_assert(n == (long)strlen(pem.key) && memcmp(text, pem.key, (size_t)n) == 0);
+        unsigned char *in_cert = NULL, *alone = NULL;
+        int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &in_cert);
+        cr_assert(size > 0 && size == i2d_PUBKEY(key, &alone));
+        cr_assert_eq(memcmp(in_cert, alone, (size_t)size), 0);
+        OPENSSL_free(in_cert);
+        OPENSSL_free(alone);
+        X509_free(cert);
+        EVP_PKEY_free(key);
+        BIO_free(k);
+        BIO_free(c);
+        BIO_free(out);
+    }
+    crypto_ca_free(ca);
+}
+
+/* An authority of another kind that somebody brings is written as it came. */
+Test(crypto_issue, foreign_authority)
+{
+    EVP_PKEY *key = EVP_EC_gen("secp256k1");
+    X509 *x = X509_new();
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, x, x, NULL, NULL, 0);
+    X509_EXTENSION *is_ca = X509V3_EXT_nconf_nid(NULL, &ctx, NID_basic_constraints, "CA:TRUE");
+    cr_assert(key && x && is_ca && X509_set_version(x, X509_VERSION_3) == 1 &&
+              X509_set_pubkey(x, key) == 1 && ASN1_TIME_set(X509_getm_notBefore(x), NOW) &&
+              ASN1_TIME_set(X509_getm_notAfter(x), NOW + 1000) && X509_add_ext(x, is_ca, -1) == 1 &&
+              X509_sign(x, key, EVP_sha256()) > 0);
+    BIO *k = BIO_new(BIO_s_mem()), *c = BIO_new(BIO_s_mem());
+    cr_assert(PEM_write_bio_PKCS8PrivateKey(k, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+              PEM_write_bio_X509(c, x) == 1 && BIO_write(k, "", 1) == 1 &&
+              BIO_write(c, "", 1) == 1);
+    char *key_pem, *cert_pem;
+    (void)BIO_get_mem_data(k, &key_pem);
+    (void)BIO_get_mem_data(c, &cert_pem);
+    struct crypto_ca *ca = NULL;
+    struct raia_error e = {0};
+    _cleanup_(crypto_pem_done) struct crypto_pem pem = {0};
+    cr_assert_eq(crypto_ca_load(cert_pem, key_pem, &ca, &e), 0, "%s", e.text);
+    cr_assert_eq(crypto_ca_pem(ca, &pem, &e), 0, "%s", e.text);
+    cr_assert_str_eq(pem.key, key_pem);
+    crypto_ca_free(ca);
+    X509_EXTENSION_free(is_ca);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    BIO_free(k);
+    BIO_free(c);
 }
