@@ -48,6 +48,10 @@ struct json_limits {
     /* Members of this name whose values are arrays or objects are passed over: they are not in the
      * tree, and only their brackets and strings are looked at. NULL: none. */
     const char *skip;
+    /* What is wanted, as a tree: of an object the members that it names, of an array the same of each
+     * item, of anything else (true, say) all. Members that it does not name are passed over as those
+     * of `skip` are. Borrowed. NULL: everything. */
+    const struct json *keep;
 };
 #define JSON_DEPTH_MAX 64
 #define JSON_TOO_DEEP  "(nested too deeply)"

@@ -16,17 +16,18 @@
 
 /* A text being read. */
 struct reader {
-    const char *text;       /* all of it */
-    const char *end;        /* behind its last byte */
-    const char *at;         /* next byte */
-    char *scratch;          /* the string being decoded */
-    size_t scratch_cap;     /* bytes allocated */
-    size_t nodes_left;      /* values that may still come */
-    unsigned depth;         /* open arrays and objects */
-    unsigned max_depth;     /* most of them */
-    bool repair;            /* json_limits.repair */
-    const char *skip;       /* of json_limits */
-    struct raia_error *err; /* may be NULL */
+    const char *text;        /* all of it */
+    const char *end;         /* behind its last byte */
+    const char *at;          /* next byte */
+    char *scratch;           /* the string being decoded */
+    size_t scratch_cap;      /* bytes allocated */
+    size_t nodes_left;       /* values that may still come */
+    unsigned depth;          /* open arrays and objects */
+    unsigned max_depth;      /* most of them */
+    bool repair;             /* json_limits.repair */
+    const char *skip;        /* of json_limits */
+    const struct json *keep; /* json_limits.keep, as far as it is about the value that is read */
+    struct raia_error *err;  /* may be NULL */
 };
 
 static int fail_at(struct reader *r, const char *at, int code, const char *what)
@@ -210,6 +211,33 @@ static int pass_over(struct reader *r)
     return fail_at(r, open, RAIA_ERR_PROTOCOL, "unexpected end of text");
 }
 
+/* Reads a value that nobody wants. */
+static int pass_value(struct reader *r)
+{
+    struct json *value = NULL;
+    if (r->at < r->end && (*r->at == '{' || *r->at == '['))
+        return pass_over(r);
+    if (r->at < r->end && *r->at == '"')
+        return read_string(r);
+    int e = read_value(r, &value);
+    json_free(value);
+    return e;
+}
+
+/* Whether the member with the key in r->scratch, whose value is at r->at, is passed over; if not,
+ * *ret_keep is what of it is wanted. */
+static bool is_passed(const struct reader *r, const struct json **ret_keep)
+{
+    *ret_keep = NULL;
+    if (r->skip && r->at < r->end && (*r->at == '{' || *r->at == '[') &&
+        strcmp(r->scratch, r->skip) == 0)
+        return true;
+    if (!json_is(r->keep, JSON_OBJECT))
+        return false;
+    *ret_keep = json_get(r->keep, r->scratch);
+    return !*ret_keep;
+}
+
 static int read_member(struct reader *r, struct json *object)
 {
     skip_space(r);
@@ -218,18 +246,21 @@ static int read_member(struct reader *r, struct json *object)
     int e = read_string(r);
     if (e < 0)
         return e;
-    _cleanup_(mem_freep) char *key = mem_strdup(r->scratch);
-    if (!key)
-        return no_memory(r);
     skip_space(r);
     if (r->at >= r->end || *r->at != ':')
         return fail(r, "expected ':' after a key");
     r->at++;
-    struct json *value = NULL;
     skip_space(r);
-    if (r->skip && r->at < r->end && (*r->at == '{' || *r->at == '[') && strcmp(key, r->skip) == 0)
-        return pass_over(r);
+    const struct json *keep = r->keep, *sub;
+    if (is_passed(r, &sub))
+        return pass_value(r);
+    _cleanup_(mem_freep) char *key = mem_strdup(r->scratch);
+    if (!key)
+        return no_memory(r);
+    struct json *value = NULL;
+    r->keep = sub;
     e = read_value(r, &value);
+    r->keep = keep;
     if (e < 0)
         return e;
     json_link__(object, STEAL(key), value);
@@ -361,6 +392,7 @@ int json_parse(const char *text, size_t len, const struct json_limits *l, struct
         .at = text,
         .nodes_left = l && l->max_nodes ? l->max_nodes : 1000000,
         .skip = l ? l->skip : NULL,
+        .keep = l ? l->keep : NULL,
         .max_depth =
             l && l->max_depth && l->max_depth < JSON_DEPTH_MAX ? l->max_depth : JSON_DEPTH_MAX,
         .repair = l && l->repair,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "kube/informer_impl.h"
+#include "kube/store_impl.h"
 
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
@@ -32,9 +33,10 @@ int kube_informer_new(struct kube_client *c, const struct kube_informer_options 
     i->page = i->o.page;
     i->streaming = !i->o.no_streaming;
     prng_seed(&i->prng, i->o.seed);
-    kube_stream_init(&i->stream, i->o.max_event);
     int r = kube_store_new(&options->store, options->on_change, options->arg, &i->store, e);
-    if (r == 0 && (r = kube_timer_attach(c, &i->timer, on_timer)) < 0)
+    int keep = kube_keep_event__(options->store.keep, options->store.n_keep, &i->keep);
+    kube_stream_init(&i->stream, i->o.max_event, i->keep);
+    if (r == 0 && ((r = keep) < 0 || (r = kube_timer_attach(c, &i->timer, on_timer)) < 0))
         err_set(e, -r, "out of memory for an informer");
     if (r < 0)
         kube_informer_free(i);
@@ -49,6 +51,7 @@ void kube_informer_free(struct kube_informer *i)
         return;
     kube_timer_detach(i->client, &i->timer);
     kube_stream_done(&i->stream);
+    json_free(i->keep);
     kube_store_free(i->store);
     mem_free(i->version);
     mem_free(i->next_page);

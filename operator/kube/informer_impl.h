@@ -26,6 +26,7 @@ struct kube_informer {
     struct kube_exchange x;           /* the page or the watch */
     bool in_flight;                   /* x is with the transport */
     enum kube_phase phase;            /* what it does */
+    struct json *keep;                /* what is read of an event; NULL: all */
     struct kube_stream stream;        /* the watch's lines */
     char *version;                    /* where the watch goes on; NULL: a list is due */
     char *next_page;                  /* the list's continue; NULL: its first page */

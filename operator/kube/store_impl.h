@@ -30,6 +30,9 @@ struct kube_store {
 
 /* {"metadata": {"labels": true}, ...} of "metadata.labels", ...; NULL of none. */
 int kube_keep_new__(const char *const *paths, size_t n, struct json **ret_keep);
+/* The same of an event of a watch, for json_limits.keep: with all metadata, and of an ERROR all that
+ * tells why. */
+int kube_keep_event__(const char *const *paths, size_t n, struct json **ret_keep);
 /* One allocation with all of an object in it, in no index yet. */
 int kube_object_pack__(struct kube_store *s, const struct json *object, struct kube_object **ret_o,
                        struct raia_error *e);

@@ -7,9 +7,10 @@
 
 #include "base/err.h"
 
-void kube_stream_init(struct kube_stream *s, size_t max)
+void kube_stream_init(struct kube_stream *s, size_t max, const struct json *keep)
 {
     s->max = max;
+    s->keep = keep;
     buf_init(&s->line, max);
 }
 
@@ -20,14 +21,16 @@ void kube_stream_done(struct kube_stream *s)
 
 static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"};
 
-static int on_line(const char *line, size_t len, kube_event_fn fn, void *arg, struct raia_error *e)
+static int on_line(const struct kube_stream *s, const char *line, size_t len, kube_event_fn fn,
+                   void *arg, struct raia_error *e)
 {
     while (len && (line[len - 1] == '\r' || line[len - 1] == ' '))
         len--;
     if (len == 0)
         return 0;
     _cleanup_(json_freep) struct json *root = NULL;
-    struct json_limits limits = {.max_bytes = len, .repair = true, .skip = "managedFields"};
+    struct json_limits limits = {
+        .max_bytes = len, .repair = true, .skip = "managedFields", .keep = s->keep};
     int r = json_parse(line, len, &limits, &root, e);
     if (r == -RAIA_ERR_NOMEM)
         return r;
@@ -63,7 +66,7 @@ int kube_stream_feed(struct kube_stream *s, const char *data, size_t len, kube_e
         if (s->line.size) {
             r = keep(s, data, n, e);
             if (r == 0)
-                r = on_line((const char *)s->line.data, s->line.size, fn, arg, e);
+                r = on_line(s, (const char *)s->line.data, s->line.size, fn, arg, e);
             /* What one large event took is not kept for ever. */
             if (s->line.cap > 65536)
                 buf_fini(&s->line);
@@ -72,7 +75,7 @@ int kube_stream_feed(struct kube_stream *s, const char *data, size_t len, kube_e
         } else if (n > s->max) {
             r = err_set(e, RAIA_ERR_LIMIT, "an event of a watch is longer than %zu bytes", s->max);
         } else {
-            r = on_line(data, n, fn, arg, e);
+            r = on_line(s, data, n, fn, arg, e);
         }
         if (r < 0)
             return r;

@@ -1,7 +1,7 @@
 /*
  * The bytes of a watch, cut into events: one JSON object per line. Pure.
  *
- *     kube_stream_init(&s, 4 << 20);
+ *     kube_stream_init(&s, 4 << 20, NULL);
  *     r = kube_stream_feed(&s, data, len, on_event, arg, e);    // pieces as they come
  *     kube_stream_done(&s);
  *
@@ -28,11 +28,13 @@ typedef int (*kube_event_fn)(void *arg, enum kube_event type, const struct json 
                              struct raia_error *e);
 
 struct kube_stream {
-    struct buf line; /* the beginning of a line whose end has not come */
-    size_t max;      /* bytes of a line */
+    struct buf line;         /* the beginning of a line whose end has not come */
+    size_t max;              /* bytes of a line */
+    const struct json *keep; /* what of an event is read (json_limits.keep); NULL: all */
 };
 
-void kube_stream_init(struct kube_stream *s, size_t max);
+/* keep is borrowed. */
+void kube_stream_init(struct kube_stream *s, size_t max, const struct json *keep);
 void kube_stream_done(struct kube_stream *s);
 int kube_stream_feed(struct kube_stream *s, const char *data, size_t len, kube_event_fn fn,
                      void *arg, struct raia_error *e);

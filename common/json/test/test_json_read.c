@@ -40,6 +40,31 @@ Test(json_read, values)
     round_trip("7", "7");
 }
 
+/* Of what is wanted all is read, in the items of arrays too, and nothing else; what is passed over must
+ * still be JSON as far as its brackets and strings go. */
+Test(json_read, keep)
+{
+    struct json *keep = parse("{\"a\":true,\"b\":{\"c\":{\"d\":true}},\"e\":{\"f\":true}}");
+    struct json_limits l = {.keep = keep, .skip = "g"};
+    struct json *root = NULL;
+    struct raia_error e = {0};
+    static const char text[] =
+        "{\"x\":{\"a\":[\"}\"]},\"a\":{\"b\":1,\"g\":{\"a\":2}},\"y\":\"\\u00e9\",\"z\":-1.5,"
+        "\"b\":{\"c\":[{\"d\":[1,{\"x\":2}],\"x\":null},{\"x\":true},3],\"d\":4},\"e\":\"word\"}";
+    cr_assert_eq(json_parse(text, sizeof text - 1, &l, &root, &e), 0, "%s", e.text);
+    char *out = json_print(root, JSON_COMPACT, NULL);
+    cr_assert_str_eq(out,
+                     "{\"a\":{\"b\":1},\"b\":{\"c\":[{\"d\":[1,{\"x\":2}]},{},3]},\"e\":\"word\"}");
+    mem_free(out);
+    json_free(root);
+    static const char *const bad[] = {"{\"x\":{\"a\":1}", "{\"x\":\"a", "{\"x\":tru}",
+                                      "{\"x\":1e}",       "{\"x\":}",   "{\"x\":{}1}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_eq(json_parse(bad[i], strlen(bad[i]), &l, &root, &e), -RAIA_ERR_PROTOCOL, "%s",
+                     bad[i]);
+    json_free(keep);
+}
+
 /* Escapes decode to UTF-8, surrogate pairs to one character. */
 Test(json_read, strings)
 {

@@ -39,7 +39,7 @@ static int run(const uint8_t *data, size_t size, size_t piece, struct count *c)
     int r = 0;
     if (kube_store_new(&o, NULL, NULL, &c->store, NULL) < 0)
         abort();
-    kube_stream_init(&s, 4096);
+    kube_stream_init(&s, 4096, NULL);
     while (size && r == 0) {
         size_t n = piece < size ? piece : size;
         r = kube_stream_feed(&s, (const char *)data, n, on_event, c, NULL);

@@ -26,7 +26,7 @@ static int feed(const char *text, size_t piece, size_t max, struct raia_error *e
     int r = 0;
     size_t left = strlen(text);
     seen[0] = '\0';
-    kube_stream_init(&s, max);
+    kube_stream_init(&s, max, NULL);
     while (left && r == 0) {
         size_t n = piece < left ? piece : left;
         r = kube_stream_feed(&s, text, n, on_event, NULL, e);
