@@ -9,16 +9,21 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "http/http_transfer.h"
 
 #define EVENTS_MAX 32
+#define ROUNDS_MAX 16 /* of what libcurl wants at once, before others of the loop have their turn */
 
 struct http_client {
     CURLM *multi;             /* libcurl's */
     int epoll_fd;             /* all of the below, and its sockets */
-    int timer_fd;             /* when libcurl wants to be called */
+    int timer_fd;             /* when libcurl wants to be called, or before */
+    int64_t due;              /* ns: when it wants to; 0: not */
+    int64_t armed;            /* ns: for when timer_fd is set; 0: it is not */
+    bool stepping;            /* http_client_step looks at `due` before it returns */
     int wake_fd;              /* eventfd: a cancelled call is due */
     unsigned max_calls;       /* most in flight */
     unsigned n_calls;         /* in flight */
@@ -46,16 +51,35 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
     return 0;
 }
 
+/* libcurl changes its mind several times for each request: the descriptor is only set for what is
+ * earlier, and looks again when it fires too soon. */
+static int arm(struct http_client *c)
+{
+    if (!c->due || (c->armed && c->armed <= c->due))
+        return 0;
+    struct itimerspec t = {
+        .it_value = {.tv_sec = c->due / CLOCK_NS_PER_S, .tv_nsec = c->due % CLOCK_NS_PER_S}};
+    c->armed = c->due;
+    return timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
 static int on_timer(CURLM *multi, long ms, void *arg)
 {
     struct http_client *c = arg;
-    struct itimerspec t = {0};
     (void)multi;
-    if (ms >= 0) { /* a zero time would disarm it */
-        t.it_value.tv_sec = ms / 1000;
-        t.it_value.tv_nsec = ms % 1000 * 1000000 + (ms == 0);
-    }
-    return timerfd_settime(c->timer_fd, 0, &t, NULL);
+    c->due = ms < 0 ? 0 : clock_now_ns() + ms * CLOCK_NS_PER_MS;
+    return c->stepping ? 0 : arm(c);
+}
+
+/* Calls libcurl if it wants to be; false: it does not yet. */
+static bool on_time(struct http_client *c)
+{
+    int running = 0;
+    if (!c->due || c->due > clock_now_ns())
+        return false;
+    c->due = 0;
+    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    return true;
 }
 
 static bool watch(struct http_client *c, int fd)
@@ -147,28 +171,9 @@ static void wake(struct http_client *c)
     (void)!write(c->wake_fd, &one, sizeof one);
 }
 
-void http_client_step(struct http_client *c)
+/* What libcurl has done with. */
+static void finish_done(struct http_client *c)
 {
-    struct epoll_event ev[EVENTS_MAX];
-    int running = 0, n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
-    for (int i = 0; i < n; i++) {
-        uint64_t times;
-        if (ev[i].data.fd == c->wake_fd) {
-            (void)!read(c->wake_fd, &times, sizeof times);
-            continue;
-        }
-        if (ev[i].data.fd == c->timer_fd) {
-            (void)!read(c->timer_fd, &times, sizeof times);
-            curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-            continue;
-        }
-        int what = (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-                   (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-                   (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
-    }
-    begin_new(c);
-    finish_canceled(c);
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
         struct http_transfer *t = NULL;
@@ -181,6 +186,39 @@ void http_client_step(struct http_client *c)
             }
         }
     }
+}
+
+void http_client_step(struct http_client *c)
+{
+    struct epoll_event ev[EVENTS_MAX];
+    c->stepping = true;
+    int running = 0, n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        uint64_t times;
+        if (ev[i].data.fd == c->wake_fd) {
+            (void)!read(c->wake_fd, &times, sizeof times);
+            continue;
+        }
+        if (ev[i].data.fd == c->timer_fd) {
+            (void)!read(c->timer_fd, &times, sizeof times);
+            c->armed = 0;
+            continue;
+        }
+        int what = (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                   (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                   (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+        curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
+    }
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        begin_new(c);
+        finish_canceled(c);
+        finish_done(c);
+        if (!on_time(c))
+            break;
+    }
+    finish_done(c);
+    c->stepping = false;
+    (void)arm(c);
 }
 
 int http_client_start(struct http_client *c, struct http_call *call, const struct http_request *rq,
