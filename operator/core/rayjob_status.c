@@ -171,8 +171,10 @@ static void make_name(const struct rayjob_pass *x, char kind, char *buf, size_t 
     int n;
 
     (void)json_int(json_get(x->status, "failed"), &n_failed);
-    n = snprintf(seed, sizeof seed, "%s/%s/%s/%lld/%c/%lld", x->job->uid, x->job->name,
-                 rayjob_get(x, "startTime"), (long long)n_failed, kind, (long long)salt);
+    /* The generation: who is resumed twice within a second has started at the same time. */
+    n = snprintf(seed, sizeof seed, "%s/%s/%s/%lld/%lld/%c/%lld", x->job->uid, x->job->name,
+                 rayjob_get(x, "startTime"), (long long)x->job->generation, (long long)n_failed,
+                 kind, (long long)salt);
     h = hash_bytes(seed, n < (int)sizeof seed ? (size_t)n : sizeof seed - 1);
     for (int i = 0; i < 5; i++, h /= sizeof letters - 1)
         tail[i] = letters[h % (sizeof letters - 1)];

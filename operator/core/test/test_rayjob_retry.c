@@ -108,6 +108,28 @@ Test(rayjob_retry, suspend)
     model_free(w);
 }
 
+/* Resumed twice within a second: with another cluster, and another id, each time. */
+Test(rayjob_retry, resumed_at_once)
+{
+    struct model *w = by_hand("HTTPMode", ",\"suspend\":true,\"shutdownAfterJobFinishes\":true");
+    char cluster[100] = "", id[100] = "";
+
+    for (int i = 0; i < 3; i++) {
+        steps(w, 5);
+        expect_status(w, STATE, "Suspended");
+        model_spec(w, "suspend", "false");
+        steps(w, 2);
+        expect_status(w, STATE, "Initializing");
+        cr_assert(model_object(w, SEEN_CLUSTERS));
+        cr_assert_str_neq(model_status(w, "rayClusterName"), cluster);
+        cr_assert_str_neq(model_status(w, "jobId"), id);
+        (void)snprintf(cluster, sizeof cluster, "%s", model_status(w, "rayClusterName"));
+        (void)snprintf(id, sizeof id, "%s", model_status(w, "jobId"));
+        model_spec(w, "suspend", "true");
+    }
+    model_free(w);
+}
+
 /* More jobs than the controller can have requests under way for: some are asked with a wait, the
  * others at a pace; who ends makes room. */
 Test(rayjob_retry, many)
