@@ -60,6 +60,8 @@ struct http_request {
     const char *key_pem;               /* wiped by nobody here: its owner does */
     bool insecure;                     /* the server's certificate is not checked at all */
     bool http1;                        /* HTTP/1.1: no other exchange on the same connection */
+    bool fresh;                        /* the name is looked up now, and no connection of before is
+                                          used: who had that name may have been replaced */
     int connect_timeout_ms;            /* default 5,000 */
     int timeout_ms;                    /* of the whole exchange; default 30,000; -1: none */
     int idle_timeout_ms;               /* no byte for so long; 0: none (rounded up to seconds) */

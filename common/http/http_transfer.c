@@ -178,6 +178,9 @@ static bool set_limits(struct http_transfer *t, const struct http_request *rq)
              SET(CURLOPT_LOW_SPEED_TIME, (rq->idle_timeout_ms + 999L) / 1000);
     if (rq->http1)
         ok = ok && SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (rq->fresh) /* else libcurl knows an address for a minute */
+        ok = ok && SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
+             SET(CURLOPT_FORBID_REUSE, 1L);
     /* A peer that vanished is noticed on idle connections too, before they are used again. */
     return ok && SET(CURLOPT_TCP_KEEPALIVE, 1L) && SET(CURLOPT_TCP_KEEPIDLE, 20L) &&
            SET(CURLOPT_TCP_KEEPINTVL, 5L) && set_tls(t, rq);

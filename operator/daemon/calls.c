@@ -120,6 +120,8 @@ static int start_direct(struct calls *c, struct head_call *h, struct raia_error 
                               .bearer = x->token,
                               .body = x->body,
                               .body_len = x->body ? strlen(x->body) : 0,
+                              .fresh =
+                                  true, /* a service's name stays when its head is another pod */
                               .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                               .timeout_ms = x->timeout_ms,
                               .max_reply = MAX_REPLY};

@@ -1,6 +1,8 @@
 /*
  * The clients: what becomes of failures, limits, streams, and calls on a loop.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -205,6 +207,68 @@ Test(http_client, from_body)
     cr_assert_eq(done_codes[0], 200);
     cr_assert_eq(done_codes[1], 200);
     http_client_free(x.client);
+}
+
+/* A peer that would go on with a connection for ever. */
+struct peer {
+    int listener, conns[4];
+    unsigned n, answers;
+};
+
+static void peer_step(struct peer *p)
+{
+    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    char text[4096];
+    int fd = p->n < 4 ? accept4(p->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+    if (fd >= 0)
+        p->conns[p->n++] = fd;
+    for (unsigned i = 0; i < p->n; i++)
+        if (recv(p->conns[i], text, sizeof text, MSG_DONTWAIT) > 0) /* GETs come in one piece */
+            p->answers += send(p->conns[i], reply, sizeof reply - 1, MSG_NOSIGNAL) > 0;
+}
+
+static void on_fresh(struct http_call *call, const struct http_reply *rp,
+                     const struct raia_error *e, void *arg)
+{
+    (void)call, (void)e;
+    *(int *)arg = rp ? rp->status : -1;
+}
+
+/* Two requests one after the other share a connection, unless they want a fresh one. */
+Test(http_client, fresh)
+{
+    for (int fresh = 0; fresh < 2; fresh++) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t size = sizeof at;
+        struct peer p = {.listener =
+                             socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+        cr_assert(bind(p.listener, (struct sockaddr *)&at, size) == 0 &&
+                  listen(p.listener, 4) == 0 &&
+                  getsockname(p.listener, (struct sockaddr *)&at, &size) == 0);
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(at.sin_port));
+        struct http_request rq = {.url = url, .fresh = fresh};
+        struct http_client *client = NULL;
+        cr_assert_eq(http_client_new(4, &client, NULL), 0);
+        for (int i = 0; i < 2; i++) {
+            struct http_call call;
+            int status = 0;
+            cr_assert_eq(http_client_start(client, &call, &rq, on_fresh, &status, NULL), 0);
+            while (status == 0) {
+                struct pollfd w = {.fd = http_client_fd(client), .events = POLLIN};
+                poll(&w, 1, 5);
+                http_client_step(client);
+                peer_step(&p);
+            }
+            cr_assert_eq(status, 200);
+        }
+        cr_assert_eq(p.answers, 2);
+        cr_assert_eq(p.n, fresh ? 2 : 1);
+        http_client_free(client);
+        for (unsigned i = 0; i < p.n; i++)
+            close(p.conns[i]);
+        close(p.listener);
+    }
 }
 
 /* Texts in URLs are percent-encoded. */
