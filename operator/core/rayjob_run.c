@@ -248,6 +248,7 @@ void rayjob_running(struct rayjob_pass *x)
     rayjob_copy_job_status(x);
     rayjob_copy_cluster_status(x);
     if (rayjob_status_ended(rayjob_get(x, "jobStatus"))) {
+        rayjob_service(x); /* it may have ended before the first look, and its head is there */
         job_ended(x, &sub);
         if (x->state != RAYJOB_RUNNING)
             return;

@@ -554,6 +554,25 @@ Test(rayjob, submitter_tells_failure)
     model_free(w);
 }
 
+/* One that ended before the first look at the running job: the RayJob has its service all the same. */
+Test(rayjob, ended_before_first_look)
+{
+    struct model *w = by_hand("K8sJobMode", "");
+
+    steps(w, 3);
+    model_cluster_ready(w);
+    steps(w, 1);
+    cr_assert(model_object(w, SEEN_JOBS));
+    model_job_condition(w, "Failed", "PodFailurePolicy");
+    w->now++;
+    steps(w, 2);
+    answer_status(w, "FAILED");
+    expect_status(w, STATE, "Failed");
+    expect_status(w, "reason", "AppFailed");
+    cr_assert(model_object(w, SEEN_SERVICES));
+    model_free(w);
+}
+
 /* The job succeeded, its cluster cannot be reached: the submitter's word is enough, after 30 s. */
 Test(rayjob, unreachable_after_success)
 {
