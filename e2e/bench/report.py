@@ -4,6 +4,7 @@ import statistics
 
 RING, SPIN, COPY = "raw ring round trip", "raw ring round trip, spinning", "warm memcpy"
 FRESH = "memcpy of fresh zeros, every CPU"
+NAMES = {"ray_python": "Ray Python", "ray_cpp": "Ray C++"}
 MACHINE = [RING, SPIN, COPY, FRESH]
 HELD = ["1:1 actor calls async, 100k objects held", "1:1 actor calls async, 50 actors held"]
 QUEUED = "queued 1M tasks"
@@ -57,28 +58,38 @@ IDLE_MIB, IDLE_CPU = 60, 0.01
 
 
 class Results:
-    """The rounds of each case of each system: rates[system][case] = [a rate for each round]."""
+    """The rounds of each case of each system: rates[system][case] = {round: rate}."""
 
     def __init__(self):
         self.rates = {}
         self.errors = []
+        self.stops = []  # of Ray, which is not a failure of the bench
 
-    def add(self, system, line):
+    def add(self, system, n, line):
+        """A line of round n."""
         if "error" in line:
             self.errors.append(f"{system}: {line['case']}: {line['error']}")
             return
-        self.rates.setdefault(system, {}).setdefault(line["case"], []).append(line["per_second"])
+        self.rates.setdefault(system, {}).setdefault(line["case"], {})[n] = line["per_second"]
+
+    def add_stop(self, system, case, seconds):
+        """A system that stood still after this case (None: before the first)."""
+        text = f"stood still for {seconds} s after {case or 'its start'}"
+        if system == "raia":
+            self.errors.append(f"raia: {text}")
+        else:
+            self.stops.append(f"{NAMES[system]} {text}")
 
     def rate(self, system, case):
         """The median of the rounds, or None."""
         r = self.rates.get(system, {}).get(case)
-        return statistics.median(r) if r else None
+        return statistics.median(r.values()) if r else None
 
     def ratio(self, case, other, other_case=None):
-        """The median of the ratios of the rounds, or None."""
-        a = self.rates.get("raia", {}).get(case, [])
-        b = self.rates.get(other, {}).get(other_case or case, [])
-        both = [x / y for x, y in zip(a, b) if y > 0]
+        """The median of the ratios of the rounds that both have, or None."""
+        a = self.rates.get("raia", {}).get(case, {})
+        b = self.rates.get(other, {}).get(other_case or case, {})
+        both = [a[n] / b[n] for n in a if b.get(n, 0) > 0]
         return statistics.median(both) if both else None
 
 
@@ -156,7 +167,8 @@ def table(results, queued, idle):
 def markdown(results, queued, idle, about):
     lines = [HEAD, ["---"] + ["---:"] * 6 + ["---"], *rows(results, queued, idle)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{about}\n\n{text}\n"
+    stops = "".join(f"\n{stop}: its later cases are missing in that round.\n" for stop in results.stops)
+    return f"{about}\n\n{text}\n{stops}"
 
 
 def unmet(results, queued, idle):

@@ -31,7 +31,7 @@ import report
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BEGIN, END = "<!-- make bench writes from here -->", "<!-- to here -->"
-PATIENCE = 180  # seconds for one case; Ray's C++ has been seen to wait for ever
+PATIENCE = 60  # seconds for a case, and for what goes before the first; Ray's C++ has been seen to wait for ever
 
 
 def arguments():
@@ -47,24 +47,36 @@ def arguments():
     return p.parse_args()
 
 
-def lines(system, command, env, results):
-    """Runs one system's turn, a line of JSON for each case; what else it prints is shown if it fails."""
+def lines(system, command, env, results, patience=PATIENCE):
+    """Runs one system's turn, a line of JSON for each case; what else it prints is shown if it fails. One
+    that stands still is ended: its turn lacks the case and those after it."""
+    last, stuck = None, False
+
+    def end(*_):
+        nonlocal stuck
+        stuck = True
+        os.killpg(p.pid, signal.SIGKILL)
+
     with tempfile.TemporaryFile("w+") as err:
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True) as p:
-            killer = signal.signal(signal.SIGALRM, lambda *_: os.killpg(p.pid, signal.SIGKILL))
-            signal.alarm(PATIENCE)
+            killer = signal.signal(signal.SIGALRM, end)
+            signal.alarm(patience)
             try:
                 for line in p.stdout:
-                    signal.alarm(PATIENCE)
+                    signal.alarm(patience)
                     if line.startswith("{"):
-                        yield json.loads(line)
+                        case = json.loads(line)
+                        last = case["case"]
+                        yield case
             finally:
                 signal.alarm(0)
                 signal.signal(signal.SIGALRM, killer)
                 if p.poll() is None:
                     p.terminate()
             status = p.wait()
-        if status:
+        if stuck:
+            results.add_stop(system, last, patience)
+        elif status:
             err.seek(0)
             results.errors.append(f"{system}: status {status}\n" + "".join(err.readlines()[-15:]))
 
@@ -220,7 +232,7 @@ def main():
         for n in range(args.rounds):
             for system, command, variables in turns(args, wanted, env, folder, results):
                 for line in lines(system, command, variables, results):
-                    results.add(system, line)
+                    results.add(system, n, line)
                     print(f"round {n + 1}: {system:10}  {line['case']:46} {report.number(line.get('per_second')):>10}/s",
                           file=sys.stderr, flush=True)
         with Cluster(os.path.join(args.build, "bin"), folder) as cluster:
@@ -245,6 +257,8 @@ def main():
         json.dump({"machine": machine, "versions": versions, "rates": results.rates, "queued": queued, "idle": idle,
                    "errors": results.errors}, f, indent=1)
         f.write("\n")
+    for e in results.stops:
+        print(e, file=sys.stderr)
     for e in results.errors:
         print("FAILED " + e, file=sys.stderr)
     ours = [e for e in results.errors if e.startswith("raia:")]
