@@ -30,6 +30,25 @@ struct reader {
     struct raia_error *err;  /* may be NULL */
 };
 
+/* What a byte may be: most of a text is plain, and is walked over by looking up just this. */
+enum {
+    IN_STRING = 1, /* plain inside a string: printable ASCII, but for '"' and '\\' */
+    BETWEEN = 2    /* neither a bracket nor a '"' */
+};
+#define BOTH (IN_STRING | BETWEEN)
+static const unsigned char plain[256] = {
+    [0 ... 0x1f] = BETWEEN, [' ' ... '!'] = BOTH, ['#' ... 'Z'] = BOTH, ['['] = IN_STRING,
+    ['\\'] = BETWEEN,       [']'] = IN_STRING,    ['^' ... 'z'] = BOTH, ['{'] = IN_STRING,
+    ['|'] = BOTH,           ['}'] = IN_STRING,    ['~'] = BOTH,         [0x7f ... 0xff] = BETWEEN,
+};
+
+static const char *walk(const char *at, const char *end, unsigned char kind)
+{
+    while (at < end && plain[(unsigned char)*at] & kind)
+        at++;
+    return at;
+}
+
 static int fail_at(struct reader *r, const char *at, int code, const char *what)
 {
     unsigned line = 1, column = 1;
@@ -135,36 +154,47 @@ static int escape(struct reader *r, char *out, size_t *len)
     return 0;
 }
 
+static int scratch_room(struct reader *r, size_t need)
+{
+    if (need <= r->scratch_cap)
+        return 0;
+    size_t cap = need < 256 ? 256 : need;
+    char *p = mem_realloc(r->scratch, cap);
+    if (!p)
+        return no_memory(r);
+    r->scratch = p;
+    r->scratch_cap = cap;
+    return 0;
+}
+
 /* Decodes the string at r->at (a quote) into r->scratch. */
 static int read_string(struct reader *r)
 {
     const char *open = r->at++;
-    const char *close = r->at;
+    const char *close = walk(r->at, r->end, IN_STRING);
+    bool simple = close < r->end && *close == '"';
     while (close < r->end && *close != '"')
         close += *close == '\\' ? 2 : 1;
     if (close >= r->end)
         return fail_at(r, open, RAIA_ERR_PROTOCOL, "a string that does not end");
-    size_t need = (size_t)(close - r->at) + 1; /* decoding never grows */
-    if (need > r->scratch_cap) {
-        size_t cap = need < 256 ? 256 : need;
-        char *p = mem_realloc(r->scratch, cap);
-        if (!p)
-            return no_memory(r);
-        r->scratch = p;
-        r->scratch_cap = cap;
+    size_t len = simple ? (size_t)(close - r->at) : 0;
+    int e = scratch_room(r, (size_t)(close - r->at) + 1); /* decoding never grows */
+    if (e < 0)
+        return e;
+    if (simple) {
+        memcpy(r->scratch, r->at, len);
+        r->at = close;
     }
-    size_t len = 0;
     while (r->at < close) {
         unsigned char c = (unsigned char)*r->at;
         if (c == '\\') {
-            int e = escape(r, r->scratch, &len);
+            e = escape(r, r->scratch, &len);
             if (e < 0)
                 return e;
             continue;
         }
-        const char *from = r->at; /* most texts are plain: those go over in one piece */
-        while (r->at < close && *r->at != '\\' && *r->at >= 0x20 && *r->at < 0x7f)
-            r->at++;
+        const char *from = r->at; /* what is plain goes over in one piece */
+        r->at = walk(r->at, close, IN_STRING);
         if (r->at > from) {
             memcpy(r->scratch + len, from, (size_t)(r->at - from));
             len += (size_t)(r->at - from);
@@ -191,7 +221,7 @@ static int pass_over(struct reader *r)
 {
     const char *open = r->at;
     size_t depth = 0;
-    for (; r->at < r->end; r->at++) {
+    for (; (r->at = walk(r->at, r->end, BETWEEN)) < r->end; r->at++) {
         char c = *r->at;
         if (c == '{' || c == '[') {
             depth++;
@@ -200,8 +230,9 @@ static int pass_over(struct reader *r)
                 r->at++;
                 return 0;
             }
-        } else if (c == '"') {
-            for (r->at++; r->at < r->end && *r->at != '"'; r->at++)
+        } else {
+            for (r->at++; (r->at = walk(r->at, r->end, IN_STRING)) < r->end && *r->at != '"';
+                 r->at++)
                 if (*r->at == '\\' && r->end - r->at > 1)
                     r->at++;
             if (r->at == r->end)
