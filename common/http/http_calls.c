@@ -24,6 +24,7 @@ struct http_client {
     int64_t due;              /* ns: when it wants to; 0: not */
     int64_t armed;            /* ns: for when timer_fd is set; 0: it is not */
     bool stepping;            /* http_client_step looks at `due` before it returns */
+    bool flushed;             /* its owner calls http_client_flush before it sleeps */
     int wake_fd;              /* eventfd: a cancelled call is due */
     unsigned max_calls;       /* most in flight */
     unsigned n_calls;         /* in flight */
@@ -68,7 +69,7 @@ static int on_timer(CURLM *multi, long ms, void *arg)
     struct http_client *c = arg;
     (void)multi;
     c->due = ms < 0 ? 0 : clock_now_ns() + ms * CLOCK_NS_PER_MS;
-    return c->stepping ? 0 : arm(c);
+    return c->stepping || c->flushed ? 0 : arm(c);
 }
 
 /* Calls libcurl if it wants to be; false: it does not yet. */
@@ -188,6 +189,29 @@ static void finish_done(struct http_client *c)
     }
 }
 
+/* What is due, and what comes of it; then the descriptor's timer for what comes later. */
+static void settle(struct http_client *c)
+{
+    int rounds = 0;
+    c->stepping = true;
+    do {
+        begin_new(c);
+        finish_canceled(c);
+        finish_done(c);
+    } while (rounds++ < ROUNDS_MAX && on_time(c));
+    c->stepping = false;
+    (void)arm(c);
+}
+
+void http_client_flush(struct http_client *c)
+{
+    c->flushed = true;
+    if (c->any_new || c->any_canceled || (c->due && c->due <= clock_now_ns()))
+        settle(c);
+    else
+        (void)arm(c);
+}
+
 void http_client_step(struct http_client *c)
 {
     struct epoll_event ev[EVENTS_MAX];
@@ -209,16 +233,7 @@ void http_client_step(struct http_client *c)
                    (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
         curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
     }
-    for (int i = 0; i < ROUNDS_MAX; i++) {
-        begin_new(c);
-        finish_canceled(c);
-        finish_done(c);
-        if (!on_time(c))
-            break;
-    }
-    finish_done(c);
-    c->stepping = false;
-    (void)arm(c);
+    settle(c);
 }
 
 int http_client_start(struct http_client *c, struct http_call *call, const struct http_request *rq,
