@@ -7,8 +7,6 @@
 
 #include "base/clock.h"
 
-#define CALM_NS      (50 * CLOCK_NS_PER_MS) /* requests take less: nothing waits */
-#define FADE_NS      CLOCK_NS_PER_S         /* without an answer what was measured halves */
 #define LOOK_NS      (500 * CLOCK_NS_PER_MS)
 #define LOOK_MAX     32 /* statuses that are let go at a time when it is calm again */
 #define PODS_ANSWERS 10 /* so many times what a request takes */
@@ -22,22 +20,12 @@ static const struct {
 
 void controller_note_answer__(struct controller *c, int64_t began)
 {
-    int64_t now = controller_now__(c);
-    c->answer_ns += (now - began - c->answer_ns) / 16;
-    c->answered = now;
-}
-
-/* What a request takes; 0: nobody waits for long. */
-static int64_t answer_time(const struct controller *c, int64_t now)
-{
-    int64_t halves = (now - c->answered) / FADE_NS;
-    int64_t ns = halves > 30 ? 0 : c->answer_ns >> halves;
-    return ns > CALM_NS ? ns : 0;
+    kube_pace_note(&c->pace, began, controller_now__(c));
 }
 
 int64_t controller_pods_wait__(const struct controller *c)
 {
-    int64_t wait = PODS_ANSWERS * answer_time(c, controller_now__(c));
+    int64_t wait = PODS_ANSWERS * kube_pace_answer(&c->pace, controller_now__(c));
     return wait < PODS_NS ? PODS_NS : wait > PODS_MAX_NS ? PODS_MAX_NS : wait;
 }
 
@@ -48,7 +36,7 @@ int64_t controller_status_due__(struct item *it, enum plan_haste haste)
     struct controller *c = it->c;
     int64_t now = controller_now__(c), wait = 0;
     if (haste != PLAN_NOW)
-        wait = waits[haste].answers * answer_time(c, now);
+        wait = waits[haste].answers * kube_pace_answer(&c->pace, now);
     if (haste != PLAN_NOW && wait > waits[haste].max_ns)
         wait = waits[haste].max_ns;
     int64_t since = it->lags ? it->lag_since : now;
@@ -80,7 +68,7 @@ int64_t controller_lags__(const struct controller *c, int64_t now)
 void controller_haste__(struct controller *c, int64_t now)
 {
     struct item *it;
-    for (int i = 0; i < LOOK_MAX && answer_time(c, now) == 0 &&
+    for (int i = 0; i < LOOK_MAX && kube_pace_answer(&c->pace, now) == 0 &&
                     (it = LIST_FIRST(&c->lagging, struct item, lag_link));
          i++) {
         list_del(&it->lag_link); /* it comes back if it has to wait after all */

@@ -14,6 +14,7 @@
 #include "core/fields.h"
 #include "core/plants.h"
 #include "kube/expectations.h"
+#include "kube/pace.h"
 #include "kube/workqueue.h"
 
 #define RECONCILERS_MAX 8
@@ -82,8 +83,7 @@ struct controller {
     unsigned runs;                      /* plans under way */
     bool running;                       /* between start and stop */
     bool rescan;                        /* a key was lost for want of memory: add all */
-    int64_t answer_ns;                  /* a request takes, of late */
-    int64_t answered;                   /* ns: when that was noted */
+    struct kube_pace pace;              /* of our writes, from when they were wanted */
     struct list lagging;                /* items whose status waits, by lag_link */
     struct controller_stats stats;      /* counters */
 };

@@ -10,13 +10,18 @@
 #include "base/mem.h"
 #include "http/http_client.h"
 #include "kube/credentials.h"
+#include "kube/pace.h"
 
 struct http_transport {
     struct kube_transport base;          /* first: what others see */
     const struct kube_config *cfg;       /* not ours */
     struct kube_credentials credentials; /* of cfg, as they are now */
     struct http_client *http;            /* ours */
+    struct loop *loop;                   /* not ours */
     struct loop_fd *watch;               /* of its descriptor */
+    struct loop_hook flush;              /* what was started goes out */
+    struct loop_timer gather;            /* until it fires, what comes is left where it is */
+    struct kube_pace pace;               /* of exchanges, but for watches */
 };
 
 /* One exchange's transfer. */
@@ -24,6 +29,7 @@ struct transfer {
     struct http_call call;    /* libcurl's */
     struct kube_exchange *x;  /* whose */
     struct http_transport *t; /* where */
+    int64_t began;            /* ns */
 };
 
 static struct http_transport *of(struct kube_transport *t)
@@ -47,6 +53,8 @@ static void on_done(struct http_call *call, const struct http_reply *rp,
                                .body_len = rp->body_len,
                                .retry_after_s = rp->retry_after_s};
     (void)call;
+    if (!x->data && rp->status)
+        kube_pace_note(&f->t->pace, f->began, clock_now_ns());
     if (rp->status == 401) /* the token may have been replaced: look at once */
         kube_credentials_stale(&f->t->credentials);
     mem_free(f);
@@ -90,6 +98,7 @@ static int start(struct kube_transport *base, struct kube_exchange *x,
     };
     f->x = x;
     f->t = t;
+    f->began = clock_now_ns();
     r = http_client_start(t->http, &f->call, &h, on_done, f, e);
     if (r == 0)
         x->impl = STEAL(f);
@@ -119,6 +128,8 @@ static int64_t unix_ms(struct kube_transport *base)
 static void free_transport(struct kube_transport *base)
 {
     struct http_transport *t = of(base);
+    loop_timer_stop(&t->gather);
+    loop_hook_remove(&t->flush);
     loop_fd_free(t->watch);
     http_client_free(t->http);
     kube_credentials_done(&t->credentials);
@@ -127,11 +138,25 @@ static void free_transport(struct kube_transport *base)
 
 static const struct kube_transport_ops ops = {start, cancel, now, unix_ms, free_transport};
 
+static void before_sleep(struct loop_hook *h)
+{
+    http_client_flush(LOOP_OF(h, struct http_transport, flush)->http);
+}
+
+static void on_gathered(struct loop_timer *timer)
+{
+    (void)loop_fd_set(LOOP_OF(timer, struct http_transport, gather)->watch, LOOP_READ);
+}
+
 static void on_ready(void *arg, int fd, unsigned events)
 {
+    struct http_transport *t = arg;
     (void)fd;
     (void)events;
-    http_client_step(((struct http_transport *)arg)->http);
+    http_client_step(t->http);
+    unsigned ms = kube_pace_gather_ms(&t->pace, clock_now_ns());
+    if (ms && loop_fd_set(t->watch, 0) == 0)
+        loop_timer_start(t->loop, &t->gather, ms, 0, on_gathered);
 }
 
 int kube_http_new(struct loop *l, const struct kube_config *cfg, unsigned max_exchanges,
@@ -142,15 +167,18 @@ int kube_http_new(struct loop *l, const struct kube_config *cfg, unsigned max_ex
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for a Kubernetes client");
     t->base.ops = &ops;
     t->cfg = cfg;
+    t->loop = l;
     kube_credentials_init(&t->credentials, cfg);
     int r = http_client_new(max_exchanges, &t->http, e);
     if (r == 0)
         r = loop_fd_new(l, http_client_fd(t->http), LOOP_READ, on_ready, t, &t->watch, e);
-    if (r < 0)
+    if (r < 0) {
         free_transport(&t->base);
-    else
-        *ret_t = &t->base;
-    return r;
+        return r;
+    }
+    loop_hook_add(l, &t->flush, before_sleep);
+    *ret_t = &t->base;
+    return 0;
 }
 
 /* -- the driver ------------------------------------------------------------------------------ */
@@ -162,7 +190,7 @@ static void on_due(struct loop_timer *timer)
     kube_client_step(d->client);
 }
 
-static void before_sleep(struct loop_hook *h)
+static void before_driver_sleeps(struct loop_hook *h)
 {
     struct kube_driver *d = LOOP_OF(h, struct kube_driver, hook);
     int64_t next = kube_client_next(d->client);
@@ -179,7 +207,7 @@ static void before_sleep(struct loop_hook *h)
 void kube_driver_start(struct kube_driver *d, struct loop *l, struct kube_client *c)
 {
     *d = (struct kube_driver){.loop = l, .client = c, .set_for = CLOCK_NEVER};
-    loop_hook_add(l, &d->hook, before_sleep);
+    loop_hook_add(l, &d->hook, before_driver_sleeps);
 }
 
 void kube_driver_stop(struct kube_driver *d)
