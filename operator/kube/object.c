@@ -34,45 +34,41 @@ static int keep_path(struct json *keep, const char *path)
     }
 }
 
-int kube_keep_new__(const char *const *paths, size_t n, struct json **ret_keep)
+/* A tree of `always` (up to a NULL), and of the paths with `prefix` before each. */
+static int keep_new(const char *const *always, const char *prefix, const char *const *paths,
+                    size_t n, struct json **ret_keep)
 {
-    static const char *const always[] = {"metadata.name", "metadata.namespace", "metadata.uid"};
     if (n == 0) {
         *ret_keep = NULL;
         return 0;
     }
     _cleanup_(json_freep) struct json *keep = json_new_object();
     int r = keep ? 0 : -RAIA_ERR_NOMEM;
-    for (size_t i = 0; r == 0 && i < sizeof always / sizeof *always; i++)
-        r = keep_path(keep, always[i]);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = keep_path(keep, paths[i]);
-    if (r == 0)
-        *ret_keep = STEAL(keep);
-    return r;
-}
-
-int kube_keep_event__(const char *const *paths, size_t n, struct json **ret_keep)
-{
-    /* Of an ERROR the object is a Status, whose "status" is a word. */
-    static const char *const always[] = {"type",          "object.kind", "object.metadata",
-                                         "object.reason", "object.code", "object.message",
-                                         "object.details"};
-    if (n == 0) {
-        *ret_keep = NULL;
-        return 0;
-    }
-    _cleanup_(json_freep) struct json *keep = json_new_object();
-    int r = keep ? 0 : -RAIA_ERR_NOMEM;
-    for (size_t i = 0; r == 0 && i < sizeof always / sizeof *always; i++)
-        r = keep_path(keep, always[i]);
+    for (; r == 0 && *always; always++)
+        r = keep_path(keep, *always);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        _cleanup_(mem_freep) char *path = mem_printf("object.%s", paths[i]);
+        _cleanup_(mem_freep) char *path = mem_printf("%s%s", prefix, paths[i]);
         r = path ? keep_path(keep, path) : -RAIA_ERR_NOMEM;
     }
     if (r == 0)
         *ret_keep = STEAL(keep);
     return r;
+}
+
+int kube_keep_new__(const char *const *paths, size_t n, struct json **ret_keep)
+{
+    static const char *const always[] = {"metadata.name", "metadata.namespace", "metadata.uid",
+                                         NULL};
+    return keep_new(always, "", paths, n, ret_keep);
+}
+
+int kube_keep_event__(const char *const *paths, size_t n, struct json **ret_keep)
+{
+    /* Of an ERROR the object is a Status, whose "status" is a word. */
+    static const char *const always[] = {"type",           "object.kind", "object.metadata",
+                                         "object.reason",  "object.code", "object.message",
+                                         "object.details", NULL};
+    return keep_new(always, "object.", paths, n, ret_keep);
 }
 
 static bool never_kept(const char *key, unsigned depth, bool in_metadata)
