@@ -22,6 +22,13 @@ char *pod_head_host(const struct pod_site *s)
     return mem_printf("%s.%s.svc.%s", s->service, s->cluster->ns, s->config->cluster_domain);
 }
 
+bool pod_has_ended(const struct json *pod)
+{
+    const char *phase = json_str(json_get(json_get(pod, "status"), "phase"));
+
+    return phase && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0);
+}
+
 /* -- the GCS' volume --------------------------------------------------------------------------- */
 
 bool pod_has_storage(const struct ray_cluster *c)

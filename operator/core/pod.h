@@ -65,6 +65,9 @@ bool pod_has_storage(const struct ray_cluster *c);
 /* The claim of that volume: the user's, or CLUSTER-gcs-pvc. */
 void pod_storage_claim(const struct ray_cluster *c, char *buf, size_t size);
 
+/* Has one that is there ended: is its phase Failed or Succeeded? Any pod's, whoever made it. */
+bool pod_has_ended(const struct json *pod);
+
 /* metadata.ownerReferences with the cluster as the controller; for all that is made for it. */
 int pod_set_owner(struct json *metadata, const struct ray_cluster *c);
 /* "demo-head-svc.default.svc.cluster.local"; mem_free. */

@@ -57,14 +57,14 @@ static const struct json *ray_container(const struct json *tree)
     return name ? inject_find(list, "name", name) : json_first(list);
 }
 
-static enum rc_fate fate_of(struct rc_pass *x, const struct json *tree, const char *phase)
+static enum rc_fate fate_of(struct rc_pass *x, const struct json *tree)
 {
     const struct json *c = ray_container(tree), *state = json_get(c, "state");
     const struct json *ended = json_get(state, "terminated");
     const char *policy = json_str(json_get(json_get(tree, "spec"), "restartPolicy"));
     int64_t restarts = 0, code = 0;
 
-    if (rc_is(phase, "Failed") || rc_is(phase, "Succeeded"))
+    if (pod_has_ended(tree))
         return RC_ENDED;
     if (json_is(ended, JSON_OBJECT)) {
         json_int(json_get(ended, "exitCode"), &code);
@@ -108,7 +108,7 @@ static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, s
         pod->created_ms = 0;
     pod->replica = index_of(tree, RAY_LABEL_REPLICA_INDEX);
     pod->host = index_of(tree, RAY_LABEL_HOST_INDEX);
-    pod->fate = o->meta->deleting ? RC_GOING : fate_of(x, tree, phase);
+    pod->fate = o->meta->deleting ? RC_GOING : fate_of(x, tree);
     if (node && node[0] && rc_node_lost__(x, node))
         pod->fate = RC_LOST;
 }

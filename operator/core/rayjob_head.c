@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/pod.h"
 #include "core/rayjob_impl.h"
 #include "core/rayjob_plants.h"
 
@@ -17,11 +18,8 @@ enum fate { ALIVE, GOING, GONE };
 static enum fate fate_of(const struct rayjob_pass *x)
 {
     const struct kube_object *o = x->s->head.meta;
-    const char *phase = json_str(json_at(x->s->head.tree, "status.phase"));
 
-    if (!o || !o->uid || strcmp(o->uid, x->m->head) != 0)
-        return GONE;
-    if (phase && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0))
+    if (!o || !o->uid || strcmp(o->uid, x->m->head) != 0 || pod_has_ended(x->s->head.tree))
         return GONE;
     return o->deleting ? GOING : ALIVE;
 }

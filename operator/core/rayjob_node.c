@@ -10,17 +10,15 @@
 
 #include "core/fields.h"
 #include "core/node.h"
+#include "core/pod.h"
 #include "core/rayjob_impl.h"
 
 /* The node of a pod that has not ended; NULL: none. */
 static const char *node_of(const struct seen_object *pod)
 {
-    const char *phase = json_str(json_at(pod->tree, "status.phase"));
     const char *node = json_str(json_at(pod->tree, "spec.nodeName"));
 
-    if (phase && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0))
-        return NULL;
-    return node && *node ? node : NULL;
+    return node && *node && !pod_has_ended(pod->tree) ? node : NULL;
 }
 
 /* As for the pods of a cluster: for how long is counted here, from when it was first seen. */

@@ -537,6 +537,25 @@ Test(pod, names)
     world_done(&w);
 }
 
+/* A pod has ended in two of its phases, and has not before it has any. */
+Test(pod, has_ended)
+{
+    static const struct {
+        const char *phase;
+        bool ended;
+    } cases[] = {{NULL, false}, {"Pending", false}, {"Running", false}, {"Unknown", false},
+                 {"", false},   {"Failed", true},   {"Succeeded", true}};
+
+    cr_assert_not(pod_has_ended(NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_(json_freep) struct json *pod = json_new_object();
+        struct json *status = inject_object(pod, "status");
+        if (cases[i].phase)
+            json_set_str(status, "phase", cases[i].phase);
+        cr_assert_eq(pod_has_ended(pod), cases[i].ended, "case %zu", i);
+    }
+}
+
 /* Memory that runs out anywhere is told, and nothing is lost. */
 Test(pod, no_memory)
 {
