@@ -137,6 +137,8 @@ const char *rc_kuberay_pod__(const struct seen *s);
 void rc_see_failure__(struct rc_pass *x);
 const char *rc_label__(const struct json *tree, const char *key);
 const char *rc_annotation__(const struct json *tree, const char *key);
+/* When it was made: ms since the epoch; 0: it does not say. */
+int64_t rc_created_ms__(const struct json *tree);
 /* One of a seen list; NULL: not there. */
 const struct seen_object *rc_find__(const struct seen_list *l, const char *name);
 

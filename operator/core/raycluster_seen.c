@@ -18,6 +18,14 @@ const char *rc_annotation__(const struct json *tree, const char *key)
     return json_str(json_get(json_get(json_get(tree, "metadata"), "annotations"), key));
 }
 
+int64_t rc_created_ms__(const struct json *tree)
+{
+    const char *text = json_str(json_get(json_get(tree, "metadata"), "creationTimestamp"));
+    int64_t ms = 0;
+
+    return text && kube_wall_time_read(text, &ms) == 0 ? ms : 0;
+}
+
 static int by_name(const void *name, const void *object)
 {
     return strcmp(name, ((const struct seen_object *)object)->meta->name);
@@ -91,7 +99,6 @@ static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, s
     const char *phase = json_str(json_get(status, "phase"));
     const char *group = rc_label__(tree, RAY_LABEL_GROUP);
     const char *node = json_str(json_get(json_get(tree, "spec"), "nodeName"));
-    const char *created = json_str(json_get(json_get(tree, "metadata"), "creationTimestamp"));
     const char *hash = rc_annotation__(tree, RAY_ANNOTATION_HASH);
     const struct json *ready = inject_find(json_get(status, "conditions"), "type", "Ready");
 
@@ -104,8 +111,7 @@ static void see_pod(struct rc_pass *x, const struct seen_object *o, bool head, s
     pod->ready = pod->running && rc_is(json_str(json_get(ready, "status")), "True");
     pod->going = o->meta->deleting;
     pod->stale = x->c && x->c->spec.recreate && hash && strcmp(hash, x->hash) != 0;
-    if (!created || kube_wall_time_read(created, &pod->created_ms) < 0)
-        pod->created_ms = 0;
+    pod->created_ms = rc_created_ms__(tree);
     pod->replica = index_of(tree, RAY_LABEL_REPLICA_INDEX);
     pod->host = index_of(tree, RAY_LABEL_HOST_INDEX);
     pod->fate = o->meta->deleting ? RC_GOING : fate_of(x, tree);

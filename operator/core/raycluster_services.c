@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "kube/wall_time.h"
-
 #define STAGE_THINGS 0
 #define STAGE_LAST   2 /* changes of what is there: a refusal shall not keep pods waiting */
 
@@ -67,25 +65,16 @@ static void keep(struct rc_pass *x, const char *name, service_fn build)
         change(x, have, wanted);
 }
 
-static int64_t created_ms(const struct json *tree)
-{
-    const char *text = json_str(json_get(json_get(tree, "metadata"), "creationTimestamp"));
-    int64_t ms = 0;
-
-    return text && kube_wall_time_read(text, &ms) == 0 ? ms : 0;
-}
-
 /* A head service under another name than it has now: pods that were made before the one that there is
  * now reach the head by it. */
 static bool still_used(struct rc_pass *x, const struct seen_object *old)
 {
     const struct seen_object *now = rc_find__(&x->s->of[SEEN_SERVICES], x->service);
-    const char *type = rc_label__(old->tree, RAY_LABEL_NODE_TYPE);
 
-    if (!type || strcmp(type, "head") != 0)
+    if (!rc_is(rc_label__(old->tree, RAY_LABEL_NODE_TYPE), "head"))
         return false;
     for (size_t i = 0; i < x->n_pods; i++)
-        if (!now || x->pods[i].created_ms <= created_ms(now->tree))
+        if (!now || x->pods[i].created_ms <= rc_created_ms__(now->tree))
             return true;
     return !now;
 }
@@ -98,16 +87,16 @@ static void drop_unwanted(struct rc_pass *x, const char *hosts, const char *serv
 
     for (size_t i = 0; i < all->n && x->r == 0; i++) {
         const struct seen_object *o = &all->at[i];
-        bool wanted = strcmp(o->meta->name, x->service) == 0 ||
-                      (hosts && strcmp(o->meta->name, hosts) == 0) ||
-                      (serve && strcmp(o->meta->name, serve) == 0);
+        const char *name = o->meta->name;
+        bool wanted = rc_is(x->service, name) || rc_is(hosts, name) || rc_is(serve, name);
+
         if (wanted || o->meta->deleting || !rc_annotation__(o->tree, SERVICE_ANNOTATION) ||
             still_used(x, o))
             continue;
-        rc_ok__(x, plan_delete(x->p, STAGE_LAST, &kube_services, o->meta->ns, o->meta->name,
-                               o->meta->uid, -1));
+        rc_ok__(x,
+                plan_delete(x->p, STAGE_LAST, &kube_services, o->meta->ns, name, o->meta->uid, -1));
         rc_ok__(x, plan_event(x->p, KUBE_NORMAL, "DeletedService",
-                              "service %s is not wanted any more", o->meta->name));
+                              "service %s is not wanted any more", name));
     }
 }
 
