@@ -29,6 +29,7 @@
 #define PROTO_RECORD_H
 
 #include <stdint.h>
+#include <string.h>
 
 #define RECORD_PROTOCOL    1u
 #define RECORD_PAYLOAD_MAX 8192u       /* bytes after the header, in a ring */
@@ -276,9 +277,40 @@ struct rec_demand_failed {
  *
  * An object may serve as an arena for payloads between processes: its creator seals it at once and
  * goes on writing; peers GET it once, and then exchange offsets in it.
+ *
+ * Ids are the processes' affair, which the stores only compare. That of a value is the worker id of
+ * its owner, the counter of the task, and the index, both big-endian: rec_object_id and its readers.
  */
 #define REC_OBJECT_RELEASE 1u  /* rec_object.flags, SEAL: and the creator reads it no longer */
 #define STORE_NODES_MAX    64u /* node ids in a GET or FREE */
+
+static inline void rec_object_id(uint8_t ret_id[28], const uint8_t worker[16], uint64_t counter,
+                                 uint32_t index)
+{
+    memcpy(ret_id, worker, 16);
+    for (int i = 0; i < 8; i++)
+        ret_id[16 + i] = (uint8_t)(counter >> (56 - 8 * i));
+    for (int i = 0; i < 4; i++)
+        ret_id[24 + i] = (uint8_t)(index >> (24 - 8 * i));
+}
+
+static inline uint64_t rec_object_counter(const uint8_t id[28])
+{
+    uint64_t counter = 0;
+
+    for (int i = 0; i < 8; i++)
+        counter = counter << 8 | id[16 + i];
+    return counter;
+}
+
+static inline uint32_t rec_object_index(const uint8_t id[28])
+{
+    uint32_t index = 0;
+
+    for (int i = 0; i < 4; i++)
+        index = index << 8 | id[24 + i];
+    return index;
+}
 
 struct rec_object {
     uint8_t object[28];

@@ -171,6 +171,11 @@ struct raia_ref *objects_find(struct objects *t, const uint8_t worker[16], uint6
     return NULL;
 }
 
+struct raia_ref *objects_find_stored(struct objects *t, const uint8_t id[28])
+{
+    return objects_find(t, id, rec_object_counter(id), rec_object_index(id));
+}
+
 void object_name(const struct objects *t, const struct raia_ref *o, struct wire_ref *ret)
 {
     const struct record_address *a = o->owner ? &o->owner->address : &t->self;

@@ -220,6 +220,8 @@ struct raia_ref *objects_receive(struct objects *t, const struct wire_ref *r, st
 /* An object by its id, if it is in the table. */
 struct raia_ref *objects_find(struct objects *t, const uint8_t worker[16], uint64_t counter,
                               uint32_t index);
+/* The same by what a store calls it (rec_object_id), if that is its id. */
+struct raia_ref *objects_find_stored(struct objects *t, const uint8_t id[28]);
 /*
  * Writes how `to` will know the object. Owned: `to` is counted as a borrower. Else, with `forward`,
  * a hold is kept until `to` says REF_DONE (without: the caller keeps one).

@@ -13,15 +13,10 @@ void store_id(const struct runtime *rt, const raia_ref *o, uint8_t to[28])
 {
     const uint8_t *worker = o->owner ? o->owner->address.worker : rt->self.worker;
 
-    if (o->more && o->more->aliased) {
+    if (o->more && o->more->aliased)
         memcpy(to, o->more->store_id, 28);
-        return;
-    }
-    memcpy(to, worker, 16);
-    for (int i = 0; i < 8; i++)
-        to[16 + i] = (uint8_t)(o->counter >> (56 - 8 * i));
-    for (int i = 0; i < 4; i++)
-        to[24 + i] = (uint8_t)(o->index >> (24 - 8 * i));
+    else
+        rec_object_id(to, worker, o->counter, o->index);
 }
 
 int store_init(struct runtime *rt)
@@ -320,16 +315,9 @@ void store_free(struct runtime *rt, raia_ref *o)
 
 static void lost(struct runtime *rt, const struct rec_store_lost *m)
 {
-    uint64_t counter = 0;
-    uint32_t index = 0;
+    raia_ref *o = objects_find_stored(&rt->objects, m->object);
     struct raia_error e;
-    raia_ref *o;
 
-    for (int i = 0; i < 8; i++)
-        counter = counter << 8 | m->object[16 + i];
-    for (int i = 0; i < 4; i++)
-        index = index << 8 | m->object[24 + i];
-    o = objects_find(&rt->objects, m->object, counter, index);
     if (!o || o->state != OBJECT_STORED || memcmp(o->more->node, m->node, 16) != 0 ||
         o->more->mapped)
         return;
@@ -380,17 +368,11 @@ static void look_at_task(void *arg, struct task *t)
 static void stray(struct runtime *rt, const struct rec_store_stray *asked)
 {
     struct rec_store_stray m = *asked;
-    struct under_way x = {.counter = 0};
+    struct under_way x = {.counter = rec_object_counter(m.object)};
+    raia_ref *o = objects_find_stored(&rt->objects, m.object);
     uint8_t id[28] = {0};
     raia_actor *a, *next;
-    uint32_t index = 0;
-    raia_ref *o;
 
-    for (int i = 0; i < 8; i++)
-        x.counter = x.counter << 8 | m.object[16 + i];
-    for (int i = 0; i < 4; i++)
-        index = index << 8 | m.object[24 + i];
-    o = objects_find(&rt->objects, m.object, x.counter, index);
     if (o && o->state == OBJECT_STORED)
         store_id(rt, o, id);
     m.flags = 0;

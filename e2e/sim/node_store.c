@@ -492,14 +492,11 @@ void node_store_totals(const struct node *n, struct world_totals *to)
 
 static void show_object(void *arg, const struct store_object_info *o)
 {
-    uint64_t counter = 0;
-
     (void)arg;
-    for (int i = 0; i < 8; i++)
-        counter = counter << 8 | o->object[16 + i];
     fprintf(stderr, "    object %02x%02x/%llu.%u: %llu bytes, %u pins, sealed %d primary %d\n",
-            o->object[0], o->object[1], (unsigned long long)counter, o->object[27],
-            (unsigned long long)o->size, o->pins, o->sealed, o->primary);
+            o->object[0], o->object[1], (unsigned long long)rec_object_counter(o->object),
+            rec_object_index(o->object), (unsigned long long)o->size, o->pins, o->sealed,
+            o->primary);
 }
 
 void node_store_show(const struct node *n)

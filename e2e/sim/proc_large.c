@@ -25,11 +25,7 @@ struct place {
 
 static void large_id(const struct proc *p, const struct raia_ref *o, uint8_t to[28])
 {
-    memcpy(to, o->owner ? o->owner->address.worker : p->self.worker, 16);
-    for (int i = 0; i < 8; i++)
-        to[16 + i] = (uint8_t)(o->counter >> (56 - 8 * i));
-    for (int i = 0; i < 4; i++)
-        to[24 + i] = (uint8_t)(o->index >> (24 - 8 * i));
+    rec_object_id(to, o->owner ? o->owner->address.worker : p->self.worker, o->counter, o->index);
 }
 
 static uint64_t stamp(const uint8_t id[28], uint64_t i)
@@ -276,16 +272,9 @@ void large_unmade(struct act *a)
 
 static void lost(struct proc *p, const struct rec_store_lost *m)
 {
-    uint64_t counter = 0;
-    uint32_t index = 0;
+    struct raia_ref *o = objects_find_stored(&p->objects, m->object);
     struct raia_error e;
-    struct raia_ref *o;
 
-    for (int i = 0; i < 8; i++)
-        counter = counter << 8 | m->object[16 + i];
-    for (int i = 0; i < 4; i++)
-        index = index << 8 | m->object[24 + i];
-    o = objects_find(&p->objects, m->object, counter, index);
     if (!o || o->state != OBJECT_STORED || memcmp(o->more->node, m->node, 16) || o->more->mapped)
         return;
     err_set(&e, RAIA_ERR_OBJECT_LOST, "the only copy went with its node");
@@ -312,13 +301,10 @@ static void look_at_task(void *arg, struct task *t)
 static void stray(struct proc *p, const struct rec_store_stray *asked)
 {
     struct rec_store_stray m = *asked;
-    struct under_way x = {.counter = 0};
+    struct under_way x = {.counter = rec_object_counter(m.object)};
+    struct raia_ref *o = objects_find_stored(&p->objects, m.object);
     struct pactor *a;
-    struct raia_ref *o;
 
-    for (int i = 0; i < 8; i++)
-        x.counter = x.counter << 8 | m.object[16 + i];
-    o = objects_find(&p->objects, m.object, x.counter, 1);
     m.flags = 0;
     if (o && o->state == OBJECT_STORED && !memcmp(o->more->node, m.node, 16)) {
         m.flags = REC_STRAY_TAKEN;

@@ -412,6 +412,41 @@ Test(objects, stored_then_lost)
     free(w);
 }
 
+/* What a store calls an object is its owner, counter and index in this order, and finds that object and
+ * no other once it is stored. */
+Test(objects, found_by_what_the_store_calls_it)
+{
+    static const uint8_t tail[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    struct world *w = calloc(1, sizeof(*w));
+    struct node *n = &w->nodes[2];
+    uint8_t id[28];
+    raia_ref *o;
+
+    world_init(w);
+    o = object_new(&n->t, UINT64_C(0x0102030405060708), 0x090a0b0c);
+    o->handles = 1;
+    rec_object_id(id, n->t.self.worker, o->counter, o->index);
+    cr_assert_eq(memcmp(id, n->t.self.worker, 16), 0);
+    cr_assert_eq(memcmp(id + 16, tail, 12), 0);
+    cr_assert_eq(rec_object_counter(id), o->counter);
+    cr_assert_eq(rec_object_index(id), o->index);
+    cr_assert_null(objects_find_stored(&n->t, id), "no store has it");
+    cr_assert_eq(object_set_stored(&n->t, o, 100, n->t.self.node, NULL, 0), 0);
+    cr_assert_eq(objects_find_stored(&n->t, id), o);
+    for (unsigned i = 0; i < sizeof(id); i++) {
+        id[i] ^= 0x80;
+        cr_assert_null(objects_find_stored(&n->t, id), "another id in byte %u", i);
+        id[i] ^= 0x80;
+    }
+    object_release(&n->t, o);
+    cr_assert_null(objects_find_stored(&n->t, id), "it is freed");
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        objects_fini(&w->nodes[i].t);
+        pool_fini(&w->nodes[i].pool);
+    }
+    free(w);
+}
+
 struct found {
     unsigned in_use; /* items with the mark */
     unsigned places; /* all */
