@@ -323,6 +323,14 @@ void caller_each(struct caller *c, void (*fn)(void *arg, struct task *t), void *
             fn(arg, t);
 }
 
+bool caller_has(struct caller *c, uint64_t counter)
+{
+    struct task_search x = {.counter = counter};
+
+    caller_each(c, task_search__, &x);
+    return x.found;
+}
+
 void caller_fail_all(struct caller *c, const struct raia_error *e)
 {
     struct task *t;

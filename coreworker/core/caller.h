@@ -98,7 +98,10 @@ static inline uint64_t caller_acked(const struct caller *c)
 }
 bool caller_retry(struct caller *c, struct task *t);
 void caller_cancel(struct caller *c, struct task *t, const struct wire_cancel *how);
+/* Calls fn for every call that is queued or sent; those in limbo will fail. */
 void caller_each(struct caller *c, void (*fn)(void *arg, struct task *t), void *arg);
+/* Is a call with that counter among them? */
+bool caller_has(struct caller *c, uint64_t counter);
 void caller_fail_all(struct caller *c, const struct raia_error *e);
 
 #endif

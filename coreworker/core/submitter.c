@@ -375,6 +375,14 @@ void submitter_each(struct submitter *s, void (*fn)(void *arg, struct task *t), 
     }
 }
 
+bool submitter_has(struct submitter *s, uint64_t counter)
+{
+    struct task_search x = {.counter = counter};
+
+    submitter_each(s, task_search__, &x);
+    return x.found;
+}
+
 void submitter_fail_all(struct submitter *s, const struct raia_error *e)
 {
     struct list *l;

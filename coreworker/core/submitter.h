@@ -160,6 +160,8 @@ bool submitter_retry(struct submitter *s, struct task *t);
 void submitter_cancel(struct submitter *s, struct task *t, const struct wire_cancel *how);
 /* Calls fn for every task that is queued or sent. */
 void submitter_each(struct submitter *s, void (*fn)(void *arg, struct task *t), void *arg);
+/* Is a task with that counter among them? */
+bool submitter_has(struct submitter *s, uint64_t counter);
 void submitter_fail_all(struct submitter *s, const struct raia_error *e);
 
 /* Gives back idle leases, steals from slow workers. Returns when to be called again, ns. */

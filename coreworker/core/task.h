@@ -65,6 +65,19 @@ struct task {
     uint8_t spec_held; /* the spec has WIRE_HELD entries, or references */
 };
 
+/* What submitter_has and caller_has look for, and the fn with which they walk. */
+struct task_search {
+    uint64_t counter; /* of the task */
+    bool found;       /* so far */
+};
+
+static inline void task_search__(void *arg, struct task *t)
+{
+    struct task_search *x = arg;
+
+    x->found = x->found || t->counter == x->counter;
+}
+
 static inline struct raia_ref *task_return(const struct task *t, unsigned i)
 {
     return t->nreturns == 1 ? t->returns.one : t->returns.many[i];

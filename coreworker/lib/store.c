@@ -352,23 +352,11 @@ void store_refuse(struct runtime *rt, const struct wire_stored *s)
     link_send(rt, rt->raylet, REC_STORE_STRAY_IS, 0, &m, sizeof(m), false);
 }
 
-struct under_way {
-    uint64_t counter;
-    bool found;
-};
-
-static void look_at_task(void *arg, struct task *t)
-{
-    struct under_way *x = arg;
-
-    x->found = x->found || t->counter == x->counter;
-}
-
 /* Is that copy the value of our object? Not to be said while the task may still end with it. */
 static void stray(struct runtime *rt, const struct rec_store_stray *asked)
 {
     struct rec_store_stray m = *asked;
-    struct under_way x = {.counter = rec_object_counter(m.object)};
+    uint64_t counter = rec_object_counter(m.object);
     raia_ref *o = objects_find_stored(&rt->objects, m.object);
     uint8_t id[28] = {0};
     raia_actor *a, *next;
@@ -379,11 +367,11 @@ static void stray(struct runtime *rt, const struct rec_store_stray *asked)
     if (memcmp(id, m.object, sizeof(id)) == 0 && memcmp(o->more->node, m.node, 16) == 0) {
         m.flags = REC_STRAY_TAKEN;
     } else {
-        submitter_each(&rt->submitter, look_at_task, &x);
-        HASH_FOREACH (rt->actors, a, next)
-            caller_each(&a->caller, look_at_task, &x);
-        if (x.found)
+        if (submitter_has(&rt->submitter, counter))
             return; /* it asks again */
+        HASH_FOREACH (rt->actors, a, next)
+            if (caller_has(&a->caller, counter))
+                return;
     }
     link_send(rt, rt->raylet, REC_STORE_STRAY_IS, 0, &m, sizeof(m), false);
 }

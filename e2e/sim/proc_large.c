@@ -286,22 +286,10 @@ void large_doubt(struct proc *p, const struct raia_ref *o)
     say_object(p, REC_STORE_DOUBT, o, 0);
 }
 
-struct under_way {
-    uint64_t counter;
-    bool found;
-};
-
-static void look_at_task(void *arg, struct task *t)
-{
-    struct under_way *x = arg;
-
-    x->found = x->found || t->counter == x->counter;
-}
-
 static void stray(struct proc *p, const struct rec_store_stray *asked)
 {
     struct rec_store_stray m = *asked;
-    struct under_way x = {.counter = rec_object_counter(m.object)};
+    uint64_t counter = rec_object_counter(m.object);
     struct raia_ref *o = objects_find_stored(&p->objects, m.object);
     struct pactor *a;
 
@@ -309,11 +297,11 @@ static void stray(struct proc *p, const struct rec_store_stray *asked)
     if (o && o->state == OBJECT_STORED && !memcmp(o->more->node, m.node, 16)) {
         m.flags = REC_STRAY_TAKEN;
     } else {
-        submitter_each(&p->submitter, look_at_task, &x);
-        LIST_FOREACH (a, &p->actors, link)
-            caller_each(&a->caller, look_at_task, &x);
-        if (x.found)
+        if (submitter_has(&p->submitter, counter))
             return;
+        LIST_FOREACH (a, &p->actors, link)
+            if (caller_has(&a->caller, counter))
+                return;
         p->c->strays++;
     }
     proc_say(p, REC_STORE_STRAY_IS, &m, sizeof(m));

@@ -166,6 +166,31 @@ Test(caller, reconnect)
     end(&w);
 }
 
+/* A call is there by its counter while it is queued and while the actor has it; not once it is answered,
+ * nor in limbo, where it will fail. */
+Test(caller, has)
+{
+    struct world w;
+    struct task *t;
+
+    begin(&w);
+    t = add(&w, 0, 0);
+    t->counter = 1;
+    cr_assert(caller_has(&w.c, 1), "queued");
+    caller_alive(&w.c, 1, &somewhere);
+    caller_welcome(&w.c, 1);
+    cr_assert(w.npushed == 1 && caller_has(&w.c, 1), "sent");
+    cr_assert_not(caller_has(&w.c, 2));
+    cr_assert_eq(caller_replied(&w.c, t->sequence), t);
+    cr_assert_not(caller_has(&w.c, 1), "answered");
+    free(t);
+    add(&w, 0, 0)->counter = 2;
+    cr_assert(caller_has(&w.c, 2));
+    caller_broke(&w.c, true);
+    cr_assert(w.c.pending == 1 && !caller_has(&w.c, 2), "in limbo");
+    end(&w);
+}
+
 /* Dead for good: what was sent may have run, what was not has not; later calls fail at once. */
 Test(caller, death)
 {

@@ -270,6 +270,31 @@ Test(submitter, cancel_and_refusal)
     end(&w);
 }
 
+/* A task is there by its counter while it waits for its arguments or a lease, and while a worker has
+ * it; not once it is answered. */
+Test(submitter, has)
+{
+    struct world w;
+    struct sched_class *c = begin(&w);
+    struct task *waits = calloc(1, sizeof(*waits));
+
+    cr_assert_not(submitter_has(&w.s, 0));
+    *waits = (struct task){.counter = 1, .class = c, .waits = 1, .deadline = CLOCK_NEVER};
+    submitter_add(&w.s, waits);
+    add(&w, c, 0)->counter = 2;
+    add(&w, c, 0)->counter = 3;
+    submitter_pump(&w.s, c);
+    grant(&w, c, 1);
+    cr_assert_eq(w.npushed, 1);
+    for (uint64_t i = 1; i <= 3; i++)
+        cr_assert(submitter_has(&w.s, i), "task %u", (unsigned)i);
+    cr_assert_not(submitter_has(&w.s, 4));
+    cr_assert(reply(&w, 0, 1, false));
+    cr_assert_not(submitter_has(&w.s, 2));
+    cr_assert(submitter_has(&w.s, 1) && submitter_has(&w.s, 3));
+    end(&w);
+}
+
 /* A lease that is wanted back drains: nothing new is put there, and it goes when it is empty. */
 Test(submitter, reclaim)
 {
