@@ -35,6 +35,14 @@ fail() {
     exit 1
 }
 
+# skip WORDS: ends the test, which counts as passed: why it cannot be run. Before anything is made in a cluster.
+skip() {
+    echo "SKIPPED: $test_name ($*)" >&2
+    trap - EXIT
+    rm -rf "$work"
+    exit 0
+}
+
 # need_packages COMMAND-OR-FILE=PACKAGE...: Debian packages that a test takes beyond those of make deps.
 need_packages() {
     local missing=() pair

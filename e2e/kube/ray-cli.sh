@@ -8,10 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=ray.sh
 . "$(dirname "$0")/ray.sh"
-if [ -z "${RAY-}" ]; then
-    say "SKIPPED: RAY=DIR, a virtual environment with Ray 2.60, was not given"
-    exit 0
-fi
+[ -n "${RAY-}" ] || skip "RAY=DIR, a virtual environment with Ray 2.60, was not given"
 version=$("$RAY/bin/python" -c 'import ray; print(ray.__version__)') || fail "$RAY has no ray"
 [[ $version == 2.60.* ]] || fail "$RAY has ray $version, not 2.60"
 need_packages jq=jq curl=curl

@@ -5,12 +5,7 @@
 # RAIA_E2E_AUDIT=FILE   the log, by audit.yaml; without it, this is skipped
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-if [ -z "${RAIA_E2E_AUDIT-}" ]; then
-    echo "SKIPPED: rights (only in a whole run that makes its cluster)" >&2
-    trap - EXIT
-    rm -rf "$work"
-    exit 0
-fi
+[ -n "${RAIA_E2E_AUDIT-}" ] || skip "only in a whole run that makes its cluster"
 need_packages /usr/lib/python3/dist-packages/yaml=python3-yaml
 need_tools
 helm template raia "$tree/charts/raia-operator" --kube-version 1.35.4 --set useKubernetesProxy=true >"$work/chart.yaml" 2>"$work/err" || { cat "$work/err" >&2; fail "helm template"; }

@@ -7,12 +7,7 @@
 # SAMPLES_ONLY=RE   only files whose names have that in them
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-if [ -z "${SAMPLES-}" ]; then
-    echo "SKIPPED: samples (make e2e SAMPLES=DIR, with KubeRay's ray-operator/config/samples)" >&2
-    trap - EXIT
-    rm -rf "$work"
-    exit 0
-fi
+[ -n "${SAMPLES-}" ] || skip "make e2e SAMPLES=DIR, with KubeRay's ray-operator/config/samples"
 need_packages /usr/lib/python3/dist-packages/yaml=python3-yaml
 operator=${RAIA_OPERATOR:-${RAIA_BUILD:-$tree/build}/bin/raia-operator}
 image=${RAIA_IMAGE:-raia.io/raia:dev}
