@@ -3,12 +3,16 @@
  * that a dead head leaves without an answer.
  *
  * It is known by its UID, from the first answer that says that the job is there; what has another UID
- * is another head, whose tables are empty unless they are on a volume. An operator that has just begun
- * does not know it, and learns of the loss from the next head's own answer.
+ * is another head, whose tables are empty unless they are on a volume. It is noted in the status by
+ * the same write that says that the job is there, so an operator that has just begun knows it, too,
+ * and sees at once what became of it meanwhile. Nothing is concluded without that note: a status may
+ * be from an operator that wrote none.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "core/inject.h"
 #include "core/pod.h"
 #include "core/rayjob_impl.h"
 #include "core/rayjob_plants.h"
@@ -24,22 +28,41 @@ static enum fate fate_of(const struct rayjob_pass *x)
     return o->deleting ? GOING : ALIVE;
 }
 
+/* The note of the operator before, if there was one in this attempt. */
+static void recall(struct rayjob_pass *x)
+{
+    const char *uid = json_str(json_at(x->status, RAYJOB_NOTES ".head"));
+
+    if (uid && strlen(uid) < sizeof x->m->head)
+        (void)snprintf(x->m->head, sizeof x->m->head, "%s", uid);
+}
+
+/* In each look: the write that was to keep it may have failed. */
+static void keep(struct rayjob_pass *x)
+{
+    if (*x->m->head && x->r == 0 &&
+        json_set_str(inject_object(x->status, RAYJOB_NOTES), "head", x->m->head) < 0)
+        x->r = err_set(x->e, RAIA_ERR_NOMEM, "RayJob '%s': its status", x->job->name);
+}
+
 /* The head that is there is the one that answered. */
 static void note(struct rayjob_pass *x)
 {
     const struct kube_object *o = x->s->head.meta;
 
-    if (!o || !o->uid || o->deleting)
+    if (!o || !o->uid || o->deleting || strlen(o->uid) >= sizeof x->m->head)
         return;
     (void)snprintf(x->m->head, sizeof x->m->head, "%s", o->uid);
     x->m->head_lost_at = 0;
 }
 
-void rayjob_head_look(struct rayjob_pass *x)
+static void look(struct rayjob_pass *x)
 {
     struct rayjob_memory *m = x->m;
     bool kept = x->view && x->view->spec.ft.on;
 
+    if (!*m->head)
+        recall(x);
     if (!*m->head) {
         if (m->found == RAYJOB_FOUND && !rayjob_status_ended(m->status))
             note(x);
@@ -65,6 +88,12 @@ void rayjob_head_look(struct rayjob_pass *x)
         note(x);
     else
         rayjob_probe(x);
+}
+
+void rayjob_head_look(struct rayjob_pass *x)
+{
+    look(x);
+    keep(x);
 }
 
 bool rayjob_head_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub)

@@ -28,6 +28,7 @@ enum rayjob_state {
 };
 
 #define RAYJOB_ID_MAX 256
+#define RAYJOB_NOTES  "raia" /* of the status: what the operator notes for itself, of one attempt */
 
 /* What the head said of the Ray job last. */
 enum rayjob_found {
@@ -154,7 +155,7 @@ void rayjob_running(struct rayjob_pass *x);
 
 /* ---- rayjob_head.c: the head pod that has the job ---- */
 
-/* Looks what has become of it. */
+/* Looks what has become of it, and notes in the status which it is. */
 void rayjob_head_look(struct rayjob_pass *x);
 /* The job was lost with it. Whoever may have seen the end just before has a little time to tell. */
 bool rayjob_head_lost(struct rayjob_pass *x, const struct rayjob_submitter *sub);

@@ -15,6 +15,7 @@ enum rayjob_plant {
     RAYJOB_PLANT_RESUBMIT,    /* a job that its head forgot is submitted again */
     RAYJOB_PLANT_OLD_ANSWER,  /* answers of an earlier attempt are taken for this one's */
     RAYJOB_PLANT_HASTY,       /* a lost head ends the attempt, whatever a submitter has seen */
+    RAYJOB_PLANT_OLD_HEAD,    /* the next attempt takes the last one's head for its own */
     RAYJOB_PLANTS_END
 };
 extern enum rayjob_plant rayjob_planted;

@@ -114,8 +114,10 @@ void rayjob_poll(struct rayjob_pass *x)
     x->all->polled += !m->counted;
     m->counted = true;
     wait = m->waiting || x->all->waiting < WAITS_MAX;
-    /* Whom we are to submit ourselves nobody else will: the first answer must not wait for that. */
-    if (x->job->mode == RAY_JOB_HTTP && m->found != RAYJOB_FOUND)
+    /* Heads wait for jobs that they do not know, too. Whom we are to submit ourselves nobody else will,
+     * and who was known before us is there, or lost: those answers must not wait for that. */
+    if (m->found != RAYJOB_FOUND && (x->job->mode == RAY_JOB_HTTP ||
+                                     (m->found != RAYJOB_ABSENT && *rayjob_get(x, "jobStatus"))))
         wait = false;
     pace = x->all->polled * CLOCK_NS_PER_S / PACE;
     if (m->polled_at)

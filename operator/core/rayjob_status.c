@@ -216,6 +216,8 @@ void rayjob_clear(struct rayjob_pass *x)
         (void)count(x, "failed", 1);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         drop(x, keys[i]);
+    if (!RAYJOB_PLANTED(RAYJOB_PLANT_OLD_HEAD))
+        drop(x, RAYJOB_NOTES);
 }
 
 /* -- what others say ------------------------------------------------------------------------------ */

@@ -485,3 +485,97 @@ Test(rayjob_server, submitter_lost)
     mem_free(all[0]);
     raycluster_free(all[1]);
 }
+
+/* ---- a head is lost ---- */
+
+#define DEATH_NS (15 * CLOCK_NS_PER_S) /* at most, until another operator begins */
+
+static struct {
+    char pod[64];    /* the head that had the job */
+    int64_t lost_at; /* ns: its end; 0: not yet */
+    int64_t told_at; /* ns: the RayJob is Failed */
+} head_loss;
+
+static void first_head(void *arg, const char *ns, const char *name, const struct json *o)
+{
+    const char *type = json_str(json_at(o, "metadata.labels[\"ray.io/node-type\"]"));
+
+    (void)arg, (void)ns;
+    if (type && strcmp(type, "head") == 0)
+        (void)snprintf(head_loss.pod, sizeof head_loss.pod, "%s", name);
+}
+
+/* The first head has the job, for ever; the next one has none. */
+static int call_head(struct opsim *w, const struct controller_call *x, char **ret_body)
+{
+    (void)w, (void)x;
+    *ret_body =
+        mem_strdup(head_loss.lost_at ? "there is none"
+                                     : "{\"status\":\"RUNNING\",\"start_time\":1790000000000}");
+    return head_loss.lost_at ? 404 : 200;
+}
+
+static int watch_end(struct opsim *w)
+{
+    const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
+    const char *state = json_str(json_at(job, "status.jobDeploymentStatus"));
+
+    if (!head_loss.told_at && state && strcmp(state, "Failed") == 0)
+        head_loss.told_at = sim_now(opsim_sim(w));
+    return always(w);
+}
+
+static bool story_head(struct opsim *w, unsigned step)
+{
+    char target[200];
+
+    switch (step) {
+    case 0:
+        memset(&head_loss, 0, sizeof head_loss);
+        make(w, 0, 0, 0, false);
+        return true;
+    case 1:
+        kube_model_each(opsim_model(w), "/api/v1/pods", first_head, NULL);
+        (void)snprintf(target, sizeof target, "/api/v1/namespaces/d/pods/%s/status", head_loss.pod);
+        if (opsim_ask(w, "PATCH", target, "{\"status\":{\"phase\":\"Failed\"}}") != 200)
+            sim_fail(opsim_sim(w), "no head to lose");
+        head_loss.lost_at = sim_now(opsim_sim(w));
+        return true;
+    case 2:
+        return true;
+    }
+    return false;
+}
+
+static int after_head(struct opsim *w)
+{
+    const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
+    const char *reason = json_str(json_at(job, "status.reason"));
+    int64_t took = head_loss.told_at - head_loss.lost_at;
+
+    if (!head_loss.told_at || !reason || strcmp(reason, "AppFailed") != 0)
+        sim_fail(opsim_sim(w), "the end of a lost head's job is %s", reason ? reason : "none");
+    else if (took > DEATH_NS + RAYJOB_HEAD_NS + 5 * CLOCK_NS_PER_S)
+        sim_fail(opsim_sim(w), "the end was told %lld s after the head was lost",
+                 (long long)(took / CLOCK_NS_PER_S));
+    return finally(w);
+}
+
+/* A head that is lost while there is no operator, or whose successor is there when the next one
+ * begins, ends the RayJob a few seconds after that one has begun: what its submitter is given. */
+Test(rayjob_server, head_lost_while_away)
+{
+    struct fake_maker maker = fake_maker_init();
+    struct reconciler *all[] = {rayjob_reconciler(&config),
+                                raycluster_reconciler(&config, &maker.base)};
+    struct opsim_options o = options(all);
+
+    o.tick = NULL; /* the submitter never ends */
+    o.story = story_head;
+    o.call = call_head;
+    o.always = watch_end;
+    o.finally = after_head;
+    cr_assert_eq(opsim_deaths("head", &o), 0);
+    mem_free(all[0]);
+    raycluster_free(all[1]);
+}
