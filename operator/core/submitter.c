@@ -237,13 +237,15 @@ int rayjob_sidecar(const struct rayjob_pass *x, const char *cluster, struct json
 
 /* -- the Job --------------------------------------------------------------------------------------- */
 
-/* A failure that is the job's own ends it at once; one by eviction counts for nothing. */
+/* A failure that is the job's own ends it at once; one by eviction counts for nothing. The others (by
+ * a signal; 255: its node was booted again, and nobody knows) are another try; our program does not
+ * exit with them for a job's sake (coreworker/cli/job_attach.h). */
 static int set_failure_policy(struct json *spec, const char *container)
 {
     static const char text[] =
         "{\"rules\":[{\"action\":\"Ignore\",\"onPodConditions\":[{\"type\":\"DisruptionTarget\","
         "\"status\":\"True\"}]},{\"action\":\"FailJob\",\"onExitCodes\":{\"operator\":\"NotIn\","
-        "\"values\":[75,128,130,134,137,139,143]}}]}";
+        "\"values\":[75,128,130,134,137,139,143,255]}}]}";
     struct json *tree = NULL;
     int r = json_parse(text, sizeof text - 1, NULL, &tree, NULL);
 

@@ -24,6 +24,7 @@ static struct {
     bool refuses;               /* submissions, with 400 */
     bool forgets;               /* the job, once it was asked for */
     int looks_left;             /* until the job has ended */
+    int exit_status;            /* of the job; 0: 3 */
     int submissions;            /* accepted */
     int refused;                /* not accepted */
 } head;
@@ -42,7 +43,7 @@ static void on_get(struct http_exchange *x, void *arg)
     (void)json_set_str(o, "status", ended ? "FAILED" : "RUNNING");
     (void)json_set_str(o, "message", "it says 3");
     if (ended)
-        (void)json_set_int(o, "driver_exit_code", 3);
+        (void)json_set_int(o, "driver_exit_code", head.exit_status ? head.exit_status : 3);
     if (head.forgets)
         head.there = false;
     http_answer_json(x, 200, o);
@@ -128,6 +129,26 @@ Test(job_attach, once)
         cr_assert_str_eq(res.status, "FAILED");
     }
     cr_assert_eq(head.submissions, 1);
+    head_end();
+}
+
+/* A job that ends as only a submitter's container does that was lost is told as a job that failed: by
+ * its status nobody tries again. */
+Test(job_attach, lost_or_failed)
+{
+    static const int lost[] = {JOB_EXIT_LOST};
+
+    head_begin();
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        struct job_result res = {0};
+
+        head.exit_status = lost[i];
+        cr_assert_eq(attach(&res), 1);
+        cr_assert_eq(res.exit_status, lost[i]);
+    }
+    head.exit_status = 254;
+    struct job_result res = {0};
+    cr_assert_eq(attach(&res), 254);
     head_end();
 }
 

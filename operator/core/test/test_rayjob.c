@@ -110,6 +110,8 @@ Test(rayjob, submitter)
         model_status(w, "dashboardURL"), model_status(w, "jobId"));
     _cleanup_(mem_freep) char *command = json_print(json_get(c, "command"), JSON_COMPACT, NULL);
     _cleanup_(mem_freep) char *env = json_print(json_get(c, "env"), JSON_COMPACT, NULL);
+    _cleanup_(mem_freep) char *lost = json_print(
+        json_at(job, "spec.podFailurePolicy.rules[1].onExitCodes.values"), JSON_COMPACT, NULL);
     int64_t limit = 0;
 
     cr_assert_str_eq(json_str(json_at(job, "metadata.name")), "demo");
@@ -126,6 +128,7 @@ Test(rayjob, submitter)
     cr_assert_str_eq(json_str(json_at(job, "spec.template.spec.initContainers[0].name")),
                      "raia-init");
     cr_assert_str_eq(json_str(json_at(job, "spec.podFailurePolicy.rules[1].action")), "FailJob");
+    cr_assert_str_eq(lost, "[75,128,130,134,137,139,143,255]");
     cr_assert_str_eq(
         json_str(json_at(job, "spec.template.metadata.labels[\"ray.io/originated-from-cr-name\"]")),
         "demo");
