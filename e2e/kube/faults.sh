@@ -65,10 +65,11 @@ raycluster() { # NAME WORKERS ...
         cluster_spec "$@"
     } | k apply -f - >/dev/null || fail "RayCluster $name"
 }
-# rayjob NAME BACKOFF ROUNDS WORKERS ...: counts a little ROUNDS times, then all of the image's text; it fails if
-# those counts are not the right ones.
+# rayjob NAME BACKOFF ROUNDS WORKERS ...: counts a little ROUNDS times, or until it is told to end, then all of the
+# image's text; it fails if those counts are not the right ones.
 rayjob() {
-    local name=$1 backoff=$2 rounds=$3
+    local name=$1 backoff=$2 loop="for i in \$(seq $3)"
+    [ "$3" != until-told ] || loop='until [ -e /tmp/told ]'
     shift 3
     {
         cat <<T
@@ -79,12 +80,14 @@ metadata:
 spec:
   backoffLimit: $backoff
   submissionMode: ${mode:-K8sJobMode}
-  entrypoint: for i in \$(seq $rounds); do wordcount /usr/share/common-licenses >/dev/null || exit 3; sleep 0.5; done; wordcount --output /tmp/counts >/dev/null && echo "$sum  /tmp/counts" | md5sum -c
-  rayClusterSpec:
+  entrypoint: $loop; do wordcount /usr/share/common-licenses >/dev/null || exit 3; sleep 0.5; done; wordcount --output /tmp/counts >/dev/null && echo "$sum  /tmp/counts" | md5sum -c
+${submitter:+  submitterPodTemplate: $submitter
+}  rayClusterSpec:
 T
         cluster_spec "$@"
     } | k apply -f - >/dev/null || fail "RayJob $name"
 }
+told() { k exec "$(pod "$(cluster_of "$1")" head)" -c ray -- touch /tmp/told; }
 replicas() { k patch raycluster "$1" --type=json -p "[{\"op\": \"replace\", \"path\": \"/spec/workerGroupSpecs/0/replicas\", \"value\": $2}]" >/dev/null; }
 
 # ---- what is seen
@@ -121,13 +124,13 @@ is_running() { local j; for j; do until_ok 120 runs "$j" || fail "RayJob $j does
 
 # completed SECONDS NAME [FAILED-ATTEMPTS]: Complete, with the right counts.
 completed() {
-    local name=$2 state
+    local name=$2
     until_ok "$1" ended "$name" || fail "RayJob $name has not ended after $1 s: $(k get rayjob "$name" -o json | jq -c .status)"
-    state=$(k get rayjob "$name" -o json | jq -r '.status | "\(.jobDeploymentStatus) \(.jobStatus) \(.failed // 0)"')
-    equal "RayJob $name" "Complete SUCCEEDED ${3:-0}" "$state"
+    equal "RayJob $name" "Complete SUCCEEDED ${3:-0}" "$(result "$name")"
     [ -z "$(k get "job/$name" -o name 2>/dev/null)" ] || until_ok 20 counted "$name" ||
         fail "RayJob $name: its log: $(k logs "job/$name" 2>&1 | tail -n 3)"
 }
+result() { k get rayjob "$1" -o json | jq -r '.status | "\(.jobDeploymentStatus) \(.jobStatus) \(.failed // 0)"'; }
 ended() { is "rayjob/$1" .status.jobDeploymentStatus Complete || is "rayjob/$1" .status.jobDeploymentStatus Failed; }
 counted() { k logs "job/$1" 2>/dev/null | grep -q "^/tmp/counts: OK"; }
 
@@ -389,6 +392,103 @@ node_killed() {
     gone raycluster/spread rayjob/headless rayjob/workless
 }
 
+# rayjob_apart NAME WORKERS: runs until it is told to end; its cluster is on node 1, its submitter on node 2.
+rayjob_apart() {
+    local submitter
+    submitter="{spec: {restartPolicy: Never, $(on 2), containers: [{name: submit, image: raia/raia:latest, resources: {requests: {cpu: 20m, memory: 32Mi}}}]}}"
+    rayjob "$1" 0 until-told "$2" "$(on 1)" "$(on 1)"
+}
+nodes_of() { k get pods -l "$1" -o 'jsonpath={.items[*].spec.nodeName}'; }
+is_apart() { # NAME
+    equal "nodes of the submitter of $1" node2 "$(nodes_of "job-name=$1")"
+    on_node1 "$(cluster_of "$1")" || fail "the cluster of $1 is not on node 1 alone"
+}
+another() { # OBJECT UID
+    local uid
+    uid=$(field "$1" .metadata.uid) && [ -n "$uid" ] && [ "$uid" != "$2" ]
+}
+# submits_on NAME NODES: a submitter of it runs on one of these (a pattern).
+submits_on() { k get pods -l "job-name=$1" -o 'jsonpath={range .items[*]}{.spec.nodeName} {.status.phase}{"\n"}{end}' | grep -qx "$2 Running"; }
+# submitters NAME: how many of its pods were ever made.
+submitters() { awk -v n="^$1-[a-z0-9]+\$" '$2 ~ n && $3 == "<none>" && !seen[$1]++ { n_made++ } END { print n_made + 0 }' "$work/pods"; }
+has_submitters() { [ "$(submitters "$1")" = "$2" ]; }
+# about SECONDS T0: so long ago, and not much longer.
+about() {
+    local ms=$(($(now) - $2))
+    { [ $ms -ge $(($1 * 1000 - 2000)) ] && [ $ms -lt $(($1 * 1000 + 15000)) ]; } || fail "after $ms ms, not $1 s"
+}
+# Only submitters are on the node that is lost; the Ray jobs go on. The one that ends right then is known to have
+# ended by its head alone, and its log to nobody; the other one is followed by another submitter.
+submitter_node_killed() {
+    local t0 t1 c id job watch
+    rayjob_apart followed 1
+    rayjob_apart unheard 0
+    is_running followed unheard
+    c=$(cluster_of followed) id=$(field rayjob/followed .status.jobId) job=$(field job/followed .metadata.uid)
+    is_ready "$c" 1 60
+    is_apart followed
+    is_apart unheard
+    t0=$(now)
+    "$cluster/node" kill 2
+    { until_ok 90 node_is node2 Unknown && now >"$work/not-ready"; } &
+    watch=$!
+    told unheard
+    until_ok 40 is rayjob/unheard .status.jobStatus SUCCEEDED || fail "a Ray job's end without its submitter: $(k get rayjob unheard -o json | jq -c .status)"
+    row "node of submitters killed (power cut)" "\`jobStatus\` of a Ray job that ends right then (its work included)" "$t0"
+    wait "$watch" || fail "node 2 is not NotReady"
+    t1=$(<"$work/not-ready")
+    equal "after NotReady" "Running SUCCEEDED 0, Running RUNNING 0" "$(result unheard), $(result followed)"
+    until_ok 60 ended unheard || fail "a RayJob waits for a submitter that is lost: $(k get rayjob unheard -o json | jq -c .status)"
+    about 30 "$t1"
+    row "node of submitters killed (power cut)" "that RayJob is \`Complete\`, after NotReady" "$t1"
+    equal "RayJob unheard" "Complete SUCCEEDED 0" "$(result unheard)"
+    until_ok 15 another job/followed "$job" || fail "the Job of a submitter that is lost stays"
+    until_ok 60 submits_on followed node1 || fail "no other submitter: $(k get pods -o wide)"
+    row "node of submitters killed (power cut)" "another submitter follows the Ray job that goes on, after NotReady" "$t1"
+    equal "RayJob followed" "Running RUNNING 0" "$(result followed)"
+    told followed
+    completed 120 followed
+    k logs job/followed >"$work/submitter" 2>&1 || fail "no log of the second submitter"
+    grep -q 'is there already' "$work/submitter" || fail "the second submitter did not find the Ray job: $(tail -n 3 "$work/submitter")"
+    equal "cluster and submission" "$c $id" "$(field rayjob/followed '.status.rayClusterName} {.status.jobId')"
+    k exec "$(pod "$(cluster_of unheard)" head)" -c ray -- sh -c "echo '$sum  /tmp/counts' | md5sum -c" >/dev/null || fail "the counts of unheard"
+    equal "submitters ever made" "2 1" "$(submitters followed) $(submitters unheard)"
+    t0=$(now)
+    "$cluster/node" start 2
+    "$cluster/node" ready 2
+    until_ok 60 counts pods job-name=followed 1 || fail "the submitter that was lost stays: $(k get pods -o wide)"
+    # How the other one's container ended nobody knows: its Job's next pod asks the head.
+    until_ok 90 is job/unheard '.status.conditions[?(@.type=="Complete")].status' True || fail "the Job of unheard: $(k get job unheard -o json | jq -c .status)"
+    row "the node boots again" "a submitter that was there has another pod, and ends as its Ray job did" "$t0"
+    equal "RayJobs" "Complete SUCCEEDED 0, Complete SUCCEEDED 0" "$(result unheard), $(result followed)"
+    equal "pods ever made" "2 1" "$(made "$c") $(made "$(cluster_of unheard)")"
+    gone rayjob/followed rayjob/unheard
+}
+# It boots again before anybody has missed it; nobody knows how the submitter's container ended.
+submitter_node_rebooted() {
+    local t0 job
+    rayjob_apart rebooted 0
+    is_running rebooted
+    is_apart rebooted
+    job=$(field job/rebooted .metadata.uid)
+    t0=$(now)
+    "$cluster/node" kill 2
+    "$cluster/node" start 2
+    "$cluster/node" ready 2
+    until_ok 90 has_submitters rebooted 2 || fail "no other submitter: $(k get pods -o wide) $(k get rayjob rebooted -o json | jq -c .status)"
+    until_ok 60 submits_on rebooted 'node[12]' || fail "no other submitter runs: $(k get pods -o wide)"
+    row "node of a submitter boots again within seconds" "another submitter follows the Ray job" "$t0"
+    equal "RayJob rebooted" "Running RUNNING 0" "$(result rebooted)"
+    told rebooted
+    until_ok 120 ended rebooted || fail "RayJob rebooted has not ended: $(k get rayjob rebooted -o json | jq -c .status)"
+    equal "RayJob rebooted" "Complete SUCCEEDED 0" "$(result rebooted)"
+    equal "Job of rebooted" "$job True" "$(field job/rebooted '.metadata.uid} {.status.conditions[?(@.type=="Complete")].status')"
+    k logs "$(k get pods -l job-name=rebooted --field-selector=status.phase=Succeeded -o name)" >"$work/submitter" || fail "no log of the second submitter"
+    grep -q '^/tmp/counts: OK' "$work/submitter" || fail "its log: $(tail -n 3 "$work/submitter")"
+    equal "pods ever made, submitters" "1 2" "$(made "$(cluster_of rebooted)") $(submitters rebooted)"
+    gone rayjob/rebooted
+}
+
 answers() { kubectl --request-timeout=3s get --raw /readyz; }
 revision() { curl -s http://"$(control_ip)":2379/v3/kv/range -d '{"key": "AA=="}' | jq -r .header.revision; }
 control_ip() { tr '\0' ' ' <"/proc/$(head -n 1 "/sys/fs/cgroup/pids/$(basename "$state")/etcd/cgroup.procs")/cmdline" | sed 's|.*--listen-client-urls http://\([0-9.]*\):.*|\1|'; }
@@ -529,7 +629,8 @@ install_chart raia raia-operator --set image.tag=dev --set singleNamespaceInstal
 operator_ready
 see_pods &
 background+=($!)
-steps=(worker_killed head_killed volume_kept operator_killed kubelet_killed node_killed control_plane_restarted
+steps=(worker_killed head_killed volume_kept operator_killed kubelet_killed node_killed submitter_node_killed
+    submitter_node_rebooted control_plane_restarted
     "in_place_of_the_pod operator_dies_between_writes" "in_place_of_the_pod behind_the_proxy")
 [ $# -eq 0 ] || steps=("$@")
 for s in "${steps[@]}"; do
