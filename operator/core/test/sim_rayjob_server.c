@@ -342,10 +342,9 @@ static int finally(struct opsim *w)
     return 0;
 }
 
-static struct opsim_options options(struct reconciler **all)
+static struct opsim_options options(void)
 {
-    return (struct opsim_options){.reconcilers = all,
-                                  .n_reconcilers = 2,
+    return (struct opsim_options){.n_reconcilers = 2,
                                   .outside = outside,
                                   .story = story,
                                   .tick = tick,
@@ -354,32 +353,45 @@ static struct opsim_options options(struct reconciler **all)
                                   .call = call};
 }
 
+/* So many seeds; 0: its story, in which the operator dies right after its k-th write, for each k. */
+static int play(const char *name, struct opsim_options o, uint64_t seeds)
+{
+    struct fake_maker maker = fake_maker_init();
+    struct reconciler *all[] = {rayjob_reconciler(&config),
+                                raycluster_reconciler(&config, &maker.base)};
+    o.reconcilers = all;
+    int r = seeds ? sim_seeds(name, 1, seeds, opsim_chaos, &o) : opsim_deaths(name, &o);
+    mem_free(all[0]);
+    raycluster_free(all[1]);
+    return r;
+}
+
 TestSuite(rayjob_server, .timeout = 500);
 
 /* Whatever is lost, late, refused, or dies: jobs end as they should. */
 Test(rayjob_server, chaos)
 {
-    struct fake_maker maker = fake_maker_init();
-    struct reconciler *all[] = {rayjob_reconciler(&config),
-                                raycluster_reconciler(&config, &maker.base)};
-    struct opsim_options o = options(all);
-
-    cr_assert_eq(sim_seeds("rayjob", 1, opsim_seeds(100), opsim_chaos, &o), 0);
-    mem_free(all[0]);
-    raycluster_free(all[1]);
+    cr_assert_eq(play("rayjob", options(), opsim_seeds(100)), 0);
 }
 
-/* The operator dies right after its k-th write, for each k: no duplicate, no orphan. */
+/* The operator dies at any time: no duplicate, no orphan. */
 Test(rayjob_server, deaths)
 {
-    struct fake_maker maker = fake_maker_init();
-    struct reconciler *all[] = {rayjob_reconciler(&config),
-                                raycluster_reconciler(&config, &maker.base)};
-    struct opsim_options o = options(all);
+    cr_assert_eq(play("rayjob", options(), 0), 0);
+}
 
-    cr_assert_eq(opsim_deaths("rayjob", &o), 0);
-    mem_free(all[0]);
-    raycluster_free(all[1]);
+#define DEATH_NS (15 * CLOCK_NS_PER_S) /* at most, until another operator begins */
+
+static int64_t ended_at; /* ns: the RayJob has; 0: not yet, as stories begin */
+
+static int watch_end(struct opsim *w)
+{
+    const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
+    const char *state = json_str(json_at(job, "status.jobDeploymentStatus"));
+
+    if (!ended_at && state && (!strcmp(state, "Failed") || !strcmp(state, "Complete")))
+        ended_at = sim_now(opsim_sim(w));
+    return always(w);
 }
 
 /* ---- a submitter's node is lost ---- */
@@ -392,6 +404,7 @@ static struct {
     char jobs[8][64];        /* uids of the Jobs that have one */
     int64_t lost_at, new_at; /* ns: the node; the second pod */
 } lost;
+static bool ends_unheard; /* the Ray job, with the node */
 
 /* The Job controller: each Job has a pod, the first one on the node that will be lost; there none
  * runs to its end. */
@@ -429,7 +442,8 @@ static int call_lost(struct opsim *w, const struct controller_call *x, char **re
 {
     (void)w;
     *ret_body = strcmp(x->method, "GET") == 0 && lost.pods > 0 && lost.pods < 2
-                    ? mem_strdup("{\"status\":\"RUNNING\",\"start_time\":1790000000000}")
+                    ? mem_printf("{\"status\":\"%s\",\"start_time\":1790000000000}",
+                                 ends_unheard && lost.lost_at ? "SUCCEEDED" : "RUNNING")
                     : NULL;
     return *ret_body ? 200 : call(w, x, ret_body);
 }
@@ -440,6 +454,7 @@ static bool story_lost(struct opsim *w, unsigned step)
     case 0:
         memset(&lost, 0, sizeof lost);
         lost.w = w;
+        ended_at = 0;
         opsim_ask(w, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"" AWAY "\"}}");
         make(w, 0, 0, 0, true);
         return true;
@@ -451,10 +466,9 @@ static bool story_lost(struct opsim *w, unsigned step)
                   "\"lastTransitionTime\":\"2026-11-22T00:00:00Z\"}]}}");
         lost.lost_at = sim_now(opsim_sim(w));
         return true;
-    case 2:
-        return true;
+    default:
+        return step == 2;
     }
-    return false;
 }
 
 static int after_loss(struct opsim *w)
@@ -471,30 +485,49 @@ static int after_loss(struct opsim *w)
  * then, whenever the operator dies; the RayJob ends as its Ray job does. */
 Test(rayjob_server, submitter_lost)
 {
-    struct fake_maker maker = fake_maker_init();
-    struct reconciler *all[] = {rayjob_reconciler(&config),
-                                raycluster_reconciler(&config, &maker.base)};
-    struct opsim_options o = options(all);
+    struct opsim_options o = options();
 
     o.tick = tick_lost;
     o.story = story_lost;
     o.call = call_lost;
     o.finally = after_loss;
-    cr_assert_eq(opsim_deaths("submitter", &o), 0);
+    cr_assert_eq(play("submitter", o, 0), 0);
     cr_assert_lt(lost.new_at - lost.lost_at, 40 * CLOCK_NS_PER_S);
-    mem_free(all[0]);
-    raycluster_free(all[1]);
+}
+
+static int after_end(struct opsim *w)
+{
+    const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
+    const char *status = json_str(json_at(job, "status.jobStatus"));
+    int64_t took = ended_at - lost.lost_at, least = config.node_lost_ns; /* from when it is seen */
+
+    if (lost.pods != 1 || !status || strcmp(status, "SUCCEEDED") != 0)
+        sim_fail(opsim_sim(w), "%u pods, and the job is %s", lost.pods, status ? status : "none");
+    if (!ended_at || took < least || took > 2 * least + DEATH_NS + 5 * CLOCK_NS_PER_S)
+        sim_fail(opsim_sim(w), "it has ended after %lld s", (long long)(took / CLOCK_NS_PER_S));
+    return finally(w);
+}
+
+/* A Ray job that ends when the node of its submitter is lost: the RayJob waits for the submitter's
+ * end as long as the node may come back, and then is Complete, without another one. */
+Test(rayjob_server, submitter_lost_at_the_end)
+{
+    struct opsim_options o = options();
+
+    ends_unheard = true;
+    o.tick = tick_lost;
+    o.story = story_lost;
+    o.call = call_lost;
+    o.always = watch_end;
+    o.finally = after_end;
+    cr_assert_eq(play("end", o, 0), 0);
+    cr_assert_lt(ended_at - lost.lost_at, 35 * CLOCK_NS_PER_S);
 }
 
 /* ---- a head is lost ---- */
 
-#define DEATH_NS (15 * CLOCK_NS_PER_S) /* at most, until another operator begins */
-
-static struct {
-    char pod[64];    /* the head that had the job */
-    int64_t lost_at; /* ns: its end; 0: not yet */
-    int64_t told_at; /* ns: the RayJob is Failed */
-} head_loss;
+static char lost_head[64];   /* the head that had the job */
+static int64_t head_lost_at; /* ns: its end; 0: not yet */
 
 static void first_head(void *arg, const char *ns, const char *name, const struct json *o)
 {
@@ -502,27 +535,16 @@ static void first_head(void *arg, const char *ns, const char *name, const struct
 
     (void)arg, (void)ns;
     if (type && strcmp(type, "head") == 0)
-        (void)snprintf(head_loss.pod, sizeof head_loss.pod, "%s", name);
+        (void)snprintf(lost_head, sizeof lost_head, "%s", name);
 }
 
 /* The first head has the job, for ever; the next one has none. */
 static int call_head(struct opsim *w, const struct controller_call *x, char **ret_body)
 {
     (void)w, (void)x;
-    *ret_body =
-        mem_strdup(head_loss.lost_at ? "there is none"
-                                     : "{\"status\":\"RUNNING\",\"start_time\":1790000000000}");
-    return head_loss.lost_at ? 404 : 200;
-}
-
-static int watch_end(struct opsim *w)
-{
-    const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
-    const char *state = json_str(json_at(job, "status.jobDeploymentStatus"));
-
-    if (!head_loss.told_at && state && strcmp(state, "Failed") == 0)
-        head_loss.told_at = sim_now(opsim_sim(w));
-    return always(w);
+    *ret_body = mem_strdup(head_lost_at ? "there is none"
+                                        : "{\"status\":\"RUNNING\",\"start_time\":1790000000000}");
+    return head_lost_at ? 404 : 200;
 }
 
 static bool story_head(struct opsim *w, unsigned step)
@@ -531,29 +553,28 @@ static bool story_head(struct opsim *w, unsigned step)
 
     switch (step) {
     case 0:
-        memset(&head_loss, 0, sizeof head_loss);
+        head_lost_at = ended_at = 0;
         make(w, 0, 0, 0, false);
         return true;
     case 1:
         kube_model_each(opsim_model(w), "/api/v1/pods", first_head, NULL);
-        (void)snprintf(target, sizeof target, "/api/v1/namespaces/d/pods/%s/status", head_loss.pod);
+        (void)snprintf(target, sizeof target, "/api/v1/namespaces/d/pods/%s/status", lost_head);
         if (opsim_ask(w, "PATCH", target, "{\"status\":{\"phase\":\"Failed\"}}") != 200)
             sim_fail(opsim_sim(w), "no head to lose");
-        head_loss.lost_at = sim_now(opsim_sim(w));
+        head_lost_at = sim_now(opsim_sim(w));
         return true;
-    case 2:
-        return true;
+    default:
+        return step == 2;
     }
-    return false;
 }
 
 static int after_head(struct opsim *w)
 {
     const struct json *job = kube_model_get(opsim_model(w), JOBS, "d", "j0");
     const char *reason = json_str(json_at(job, "status.reason"));
-    int64_t took = head_loss.told_at - head_loss.lost_at;
+    int64_t took = ended_at - head_lost_at;
 
-    if (!head_loss.told_at || !reason || strcmp(reason, "AppFailed") != 0)
+    if (!ended_at || !reason || strcmp(reason, "AppFailed") != 0)
         sim_fail(opsim_sim(w), "the end of a lost head's job is %s", reason ? reason : "none");
     else if (took > DEATH_NS + RAYJOB_HEAD_NS + 5 * CLOCK_NS_PER_S)
         sim_fail(opsim_sim(w), "the end was told %lld s after the head was lost",
@@ -565,17 +586,12 @@ static int after_head(struct opsim *w)
  * begins, ends the RayJob a few seconds after that one has begun: what its submitter is given. */
 Test(rayjob_server, head_lost_while_away)
 {
-    struct fake_maker maker = fake_maker_init();
-    struct reconciler *all[] = {rayjob_reconciler(&config),
-                                raycluster_reconciler(&config, &maker.base)};
-    struct opsim_options o = options(all);
+    struct opsim_options o = options();
 
     o.tick = NULL; /* the submitter never ends */
     o.story = story_head;
     o.call = call_head;
     o.always = watch_end;
     o.finally = after_head;
-    cr_assert_eq(opsim_deaths("head", &o), 0);
-    mem_free(all[0]);
-    raycluster_free(all[1]);
+    cr_assert_eq(play("head", o, 0), 0);
 }
