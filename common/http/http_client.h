@@ -17,8 +17,9 @@
  * Redirects are not followed. A proxy from the environment is not used (cluster addresses).
  * Ownership: all of a request's texts may go when http_do or http_client_start returns, except
  * `body`, which must live until the reply. A call is its owner's struct, which must stay until
- * on_done, which fires exactly once, from http_client_step (or _flush), also after http_client_cancel; never
- * from http_client_start. Threads: http_do any; a client and its calls one (its owner's).
+ * on_done, which fires exactly once, from http_client_step or http_client_flush, also after
+ * http_client_cancel; never from http_client_start. Threads: http_do any; a client and its calls one
+ * (its owner's).
  * Failure: -UNAVAILABLE (no connection), -TIMEOUT, -LIMIT (the reply is too large), -CANCELED,
  * -PERMISSION (TLS), -PROTOCOL, -INVALID (bad URL), -NOMEM, or what on_body returned.
  */

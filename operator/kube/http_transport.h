@@ -8,8 +8,8 @@
  *     ...
  *     kube_driver_stop(&driver);
  *
- * While the server is busy, answers and events are looked at together (pace.h). What a hook of the loop
- * starts that was added after the transport, goes out with the next turn alone.
+ * While the server is busy, answers and events are looked at together (pace.h). A hook of the loop that
+ * was added after the transport had better start no exchange: it would wait for the loop's next turn.
  *
  * Ownership: the config must outlive the transport; the loop both. Threads: the loop's.
  * Failure: -NOMEM, descriptors; credentials that cannot be read fail the exchange.

@@ -131,17 +131,22 @@ static void on_done(struct http_call *call, const struct http_reply *reply,
     n_done++;
 }
 
+static bool flushed; /* the client's owner flushes it before it sleeps */
+
 static void run_until(struct http_client *c, int n)
 {
-    while (n_done < n) {
+    for (;;) {
+        if (flushed)
+            http_client_flush(c);
+        if (n_done >= n)
+            break;
         struct pollfd p = {.fd = http_client_fd(c), .events = POLLIN};
         cr_assert_gt(poll(&p, 1, WAIT_MS), 0, "nothing happened");
         http_client_step(c);
     }
 }
 
-/* Calls on a loop end once each: with their reply, their error, or their cancellation. */
-Test(http_client, calls)
+static void end_once_each(void)
 {
     struct http_client *c = NULL;
     struct http_call calls[4];
@@ -170,6 +175,41 @@ Test(http_client, calls)
     http_client_free(c);
     cr_assert_eq(n_done, 4);
     cr_assert_eq(done_codes[3], -RAIA_ERR_CANCELED);
+}
+
+/* Calls on a loop end once each: with their reply, their error, or their cancellation. */
+Test(http_client, calls)
+{
+    end_once_each();
+}
+
+/* The same if their owner flushes before it sleeps. */
+Test(http_client, calls_flushed)
+{
+    flushed = true;
+    end_once_each();
+}
+
+/* A flush sends what was started, with nothing for the descriptor to tell; what is started after it
+ * waits for the next one. */
+Test(http_client, flush_sends)
+{
+    struct http_client *c = NULL;
+    struct http_call call;
+    int id = 0;
+    char hold[128];
+    snprintf(hold, sizeof hold, "%s/hold", f.url);
+    struct http_request rq = {.url = hold, .bearer = TOKEN, .timeout_ms = 50};
+    struct pollfd p = {.events = POLLIN};
+    cr_assert_eq(http_client_new(3, &c, NULL), 0);
+    p.fd = http_client_fd(c);
+    http_client_flush(c);
+    cr_assert_eq(http_client_start(c, &call, &rq, on_done, &id, NULL), 0);
+    cr_assert_eq(poll(&p, 1, 50), 0, "no timer runs");
+    flushed = true;
+    run_until(c, 1); /* begun by the flush, and its time runs from there */
+    cr_assert_eq(done_codes[0], -RAIA_ERR_TIMEOUT);
+    http_client_free(c);
 }
 
 struct follow_up {
