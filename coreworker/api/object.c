@@ -105,6 +105,15 @@ void raia_release_all(raia_ref **refs, size_t count)
     leave_release(rt);
 }
 
+/* There is a value, but not here: why not. */
+static int refused(const raia_ref *o)
+{
+    struct chain c;
+
+    chain_decode(&c, o->more->refusal->data, o->more->refusal->size);
+    return last_set_chain(&c);
+}
+
 static int timed_out(struct runtime *rt, int r, size_t i, size_t count)
 {
     if (rt->dead)
@@ -133,11 +142,10 @@ int raia_get_all(raia_ref *const *refs, size_t count, struct raia_view *ret, int
     deadline = api_deadline(timeout_ms);
     for (i = 0; i < count && r == 0; i++) {
         r = rt_wait_object(rt, refs[i], true, deadline);
-        if (r < 0)
-            r = timed_out(rt, r, i, count);
-        else
-            /* At once: a copy that is here now may go when nobody reads it. */
-            r = api_view(rt, refs[i], &ret[i]);
+        /* A view at once: a copy that is here now may go when nobody reads it. */
+        r = r < 0   ? timed_out(rt, r, i, count)
+            : r > 0 ? refused(refs[i])
+                    : api_view(rt, refs[i], &ret[i]);
     }
     rt_leave(rt);
     if (r < 0)
@@ -156,7 +164,7 @@ int raia_get(raia_ref *r, struct raia_view *ret, int64_t timeout_ms)
     n = ret ? api_check_ref(rt, r) : last_set(RAIA_ERR_INVALID, "get: no place for the view");
     if (n == 0) {
         n = rt_wait_object(rt, r, true, api_deadline(timeout_ms));
-        n = n < 0 ? timed_out(rt, n, 0, 1) : api_view(rt, r, ret);
+        n = n < 0 ? timed_out(rt, n, 0, 1) : n > 0 ? refused(r) : api_view(rt, r, ret);
     }
     rt_leave(rt);
     return n;

@@ -199,11 +199,15 @@ static bool counted(const struct objects *t, const struct raia_ref *o)
             ((o->more && !list_empty(&o->more->borrowers)) || o->flags & OBJECT_BORROWING));
 }
 
+static void unref_error(struct objects *t, struct blob *b)
+{
+    if (b != &out_of_memory)
+        blob_unref(t, b);
+}
+
 static void unref_value(struct objects *t, struct raia_ref *o)
 {
-    if (o->value && o->value != &out_of_memory)
-        blob_unref(t, o->value);
-    o->value = NULL;
+    unref_error(t, STEAL(o->value));
 }
 
 static void object_free(struct objects *t, struct raia_ref *o)
@@ -237,6 +241,7 @@ memory:
             if (o->more->inner[i])
                 object_unhold(t, o->more->inner[i]);
         mem_free(o->more->inner);
+        unref_error(t, o->more->refusal);
         pool_free(t->pool, o->more, sizeof(*o->more));
     }
     o->magic = 0;
@@ -392,18 +397,41 @@ int object_set_stored(struct objects *t, struct raia_ref *o, uint64_t size, cons
     return 0;
 }
 
-void object_set_error(struct objects *t, struct raia_ref *o, const struct raia_error *e)
+/* Without memory the error is there all the same, only without its text. */
+static struct blob *new_error(struct objects *t, const struct raia_error *e)
 {
     struct blob *b = blob_new_error(t, e);
+
+    return b ? b : (struct blob *)(uintptr_t)&out_of_memory;
+}
+
+void object_set_error(struct objects *t, struct raia_ref *o, const struct raia_error *e)
+{
+    struct blob *b = new_error(t, e);
     bool pending = o->state == OBJECT_PENDING;
 
     /* Nobody can get to what the store has of it any more. */
     if (o->state == OBJECT_STORED && !o->owner)
         t->ops->free_stored(t->ctx, o);
     unref_value(t, o);
-    /* Without memory the error is there all the same, only without its text. */
-    o->value = b ? b : (struct blob *)(uintptr_t)&out_of_memory;
+    o->value = b;
     o->state = OBJECT_HERE;
     if (pending || o->deps || o->flags & OBJECT_WAITED)
         object_fire__(t, o, false);
+}
+
+void object_fetch_failed(struct objects *t, struct raia_ref *o, const struct raia_error *e)
+{
+    struct object_more *m = o->more;
+
+    if (o->state != OBJECT_STORED)
+        return;
+    if (e->code == RAIA_ERR_OBJECT_LOST || e->code == RAIA_ERR_NODE_DIED ||
+        e->code == RAIA_ERR_OWNER_DIED) {
+        object_set_error(t, o, e);
+        return;
+    }
+    unref_error(t, m->refusal);
+    m->refusal = new_error(t, e);
+    m->refusals++;
 }

@@ -105,16 +105,18 @@ enum object_state {
 
 /* What few objects have. */
 struct object_more {
-    uint64_t size;           /* STORED: bytes in the store */
-    uint8_t node[16];        /* STORED: where the primary copy is */
-    uint8_t store_id[28];    /* STORED and aliased: what the stores call it */
-    bool aliased;            /* STORED: the stores know it by another id */
-    const uint8_t *mapped;   /* STORED: here, pinned and mapped; NULL: not */
-    uint32_t pins;           /* views of it, and calls that read it */
-    bool fetching;           /* STORED: the raylet has been asked for it */
-    struct list borrowers;   /* struct borrow */
-    struct list readers;     /* the runtime's: arguments of calls that wait for `mapped` */
-    uint8_t actor[16];       /* OBJECT_ACTOR: whose handles it counts */
+    uint64_t size;         /* STORED: bytes in the store */
+    uint8_t node[16];      /* STORED: where the primary copy is */
+    uint8_t store_id[28];  /* STORED and aliased: what the stores call it */
+    bool aliased;          /* STORED: the stores know it by another id */
+    const uint8_t *mapped; /* STORED: here, pinned and mapped; NULL: not */
+    uint32_t pins;         /* views of it, and calls that read it */
+    bool fetching;         /* STORED: the raylet has been asked for it */
+    uint32_t refusals;     /* STORED: times that it could not be brought here, though it is there */
+    struct blob *refusal;  /* why not, the last time; NULL: it never happened */
+    struct list borrowers; /* struct borrow */
+    struct list readers;   /* the runtime's: arguments of calls that wait for `mapped` */
+    uint8_t actor[16];     /* OBJECT_ACTOR: whose handles it counts */
     struct raia_ref **inner; /* STORED: references inside, held; owned array */
     uint32_t ninner;
 };
@@ -258,6 +260,13 @@ int object_set_stored(struct objects *t, struct raia_ref *o, uint64_t size, cons
 void object_give(struct objects *t, struct raia_ref *o, struct process *owner);
 /* The value is an error from now on, even if there was another (lost, owner died). */
 void object_set_error(struct objects *t, struct raia_ref *o, const struct raia_error *e);
+/*
+ * One in a store could not be brought to this process. An error that says that the object is gone
+ * (OBJECT_LOST, NODE_DIED, OWNER_DIED) is its value from now on. Any other (no room here, too many
+ * reads) is that of the attempt: the object is as it was, whoever waits for it sees that
+ * more->refusals has risen and finds why in more->refusal, and who asks later makes a new attempt.
+ */
+void object_fetch_failed(struct objects *t, struct raia_ref *o, const struct raia_error *e);
 /* The part that few have; made if need be. */
 struct object_more *object_more(struct objects *t, struct raia_ref *o);
 

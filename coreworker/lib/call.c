@@ -198,6 +198,21 @@ struct raia_call *call_next(struct runtime *rt)
     return NULL;
 }
 
+/* An argument has a value, but there is none of it here: the call fails for that, and the object is as
+ * it was. */
+static void refuse(struct raia_call *c, const raia_ref *o)
+{
+    struct chain why;
+
+    if (c->status < 0)
+        return;
+    chain_decode(&why, o->more->refusal->data, o->more->refusal->size);
+    c->status = -why.links[0].code;
+    c->error = mem_new(struct chain);
+    if (c->error)
+        *c->error = why;
+}
+
 void call_object_came(struct runtime *rt, raia_ref *o)
 {
     bool ready = false;
@@ -209,6 +224,8 @@ void call_object_came(struct runtime *rt, raia_ref *o)
         if (o->more->mapped) {
             store_pin(o);
             a->pinned = true;
+        } else if (o->state == OBJECT_STORED) {
+            refuse(a->call, o);
         }
         a->call->waits--;
         ready = true;

@@ -282,6 +282,8 @@ static bool runnable(struct raia_call *c)
         call_fail(c, &e, false);
         return false;
     }
+    if (c->status < 0)
+        return false; /* an argument could not be brought here */
     for (unsigned i = 0; i < c->head.nargs; i++) {
         const raia_ref *o = c->args[i].stored;
 

@@ -85,7 +85,8 @@ void rt_blocked(struct runtime *rt, bool *io_told);
 void rt_unblocked(struct runtime *rt, bool *io_told);
 /* Asks the owner of a borrowed object for its value, once. */
 int rt_query(struct runtime *rt, raia_ref *o);
-/* Waits until the object is ready, and readable here if `fetch`. */
+/* Waits until the object is ready, and readable here if `fetch`. 1: there is a value, but it could not
+ * be brought here; more->refusal says why, and the next one tries anew. */
 int rt_wait_object(struct runtime *rt, raia_ref *o, bool fetch, int64_t deadline);
 
 /* ---- the runtime itself: runtime.c, session.c, thread.c */

@@ -223,19 +223,20 @@ static void got(struct runtime *rt, struct question *q, uint16_t type, int statu
         base = store_at(rt, m);
         h = (const struct stored_head *)(const void *)base;
         if (!base || m->size < STORED_HEAD || h->magic != STORED_MAGIC || h->size > m->size ||
-            stored_bytes(h->size, h->nrefs) > m->size)
+            stored_bytes(h->size, h->nrefs) > m->size) {
             status = -RAIA_ERR_PROTOCOL;
+            say_object(rt, REC_STORE_RELEASE, o, 0);
+        }
     }
     if (status == 0) {
         o->more->mapped = base;
         o->more->pins = 0;
-    } else if (o->state == OBJECT_STORED) {
-        err_set(&e, status == -RAIA_ERR_TIMEOUT ? RAIA_ERR_OBJECT_LOST : -status,
-                "an object of %llu bytes could not be brought to node %s: %.*s",
+    } else {
+        err_set(&e, -status, "an object of %llu bytes could not be brought to node %s: %.*s",
                 (unsigned long long)o->more->size, rt->node_name,
                 size > sizeof(*m) ? (int)(size - sizeof(*m)) : (int)strlen(raia_strerror(status)),
                 size > sizeof(*m) ? (const char *)(m + 1) : raia_strerror(status));
-        object_set_error(&rt->objects, o, &e);
+        object_fetch_failed(&rt->objects, o, &e);
     }
     if (o->flags & OBJECT_WAITED) {
         o->flags &= (uint8_t)~OBJECT_WAITED;

@@ -127,35 +127,40 @@ int rt_query(struct runtime *rt, raia_ref *o)
     return link_send(rt, l, WIRE_QUERY, 0, &m, sizeof(m), true);
 }
 
-/* What is still to be done for the object to be readable; 1: nothing. */
-static int object_step(struct runtime *rt, raia_ref *o, bool fetch)
+#define STEP_DONE    1
+#define STEP_REFUSED 2
+
+/* What is still to be done for the object to be readable; 0: to wait. `seen` were its refusals when
+ * the wait began. */
+static int object_step(struct runtime *rt, raia_ref *o, bool fetch, uint32_t seen)
 {
     if (o->state == OBJECT_PENDING) {
         o->flags |= OBJECT_WAITED;
         return rt_query(rt, o);
     }
     if (o->state == OBJECT_HERE || !fetch || o->more->mapped)
-        return 1;
+        return STEP_DONE;
+    if (o->more->refusals != seen)
+        return STEP_REFUSED;
     o->flags |= OBJECT_WAITED;
     return store_fetch(rt, o);
 }
 
 int rt_wait_object(struct runtime *rt, raia_ref *o, bool fetch, int64_t deadline)
 {
+    uint32_t seen = o->more ? o->more->refusals : 0;
     struct waiter w;
     bool told = false;
     int r;
 
-    r = object_step(rt, o, fetch);
-    if (r > 0)
-        return 0;
-    if (r < 0)
-        return r;
+    r = object_step(rt, o, fetch, seen);
+    if (r)
+        return r < 0 ? r : 0;
     waiter_init(&w, o);
     object_hold(o);
     if (!rt->poller)
         rt_drain(rt);
-    while ((r = object_step(rt, o, fetch)) == 0) {
+    while ((r = object_step(rt, o, fetch, seen)) == 0) {
         if (rt->dead || rt->closing) {
             r = -rt->death.code;
             break;
@@ -170,5 +175,5 @@ int rt_wait_object(struct runtime *rt, raia_ref *o, bool fetch, int64_t deadline
     rt_unblocked(rt, &told);
     waiter_fini(&w);
     object_unhold(&rt->objects, o);
-    return r > 0 ? 0 : r;
+    return r == STEP_DONE ? 0 : r == STEP_REFUSED ? 1 : r;
 }

@@ -96,6 +96,9 @@ void act_end(struct act *a)
     if (a->wait)
         object_unhold(&a->p->objects, a->wait);
     a->wait = NULL;
+    if (a->again)
+        object_unhold(&a->p->objects, a->again);
+    a->again = NULL;
     unblock(a);
     large_unmade(a);
     while (a->n_views)
@@ -118,6 +121,10 @@ static void check_value(struct act *a, struct raia_ref *o)
     if (object_is_error(o)) {
         chain_decode(&c, o->value->data, o->value->size);
         oracle_error(a->p->c, &c.links[0], owner, o->index ? "a result" : "a put value");
+        /* No room on a node is no property of what was in a store. */
+        if (c.links[0].code == RAIA_ERR_STORE_FULL && o->more && o->more->size)
+            sim_fail(a->p->c->sim, "object %02x%02x/%llu found no room once, and is lost for it",
+                     owner[0], owner[1], (unsigned long long)o->counter);
         return;
     }
     if (o->value->size != sizeof(v)) {
@@ -144,6 +151,29 @@ static void view(struct act *a, struct raia_ref *o)
         adopt_some(a, o->more->inner, o->more->ninner);
 }
 
+#define TRIES 5
+
+/* There is no room for it here: it makes some, and tries again. */
+static void refused(struct act *a)
+{
+    struct raia_ref *o = STEAL(a->wait);
+    struct chain c;
+
+    unblock(a);
+    chain_decode(&c, o->more->refusal->data, o->more->refusal->size);
+    oracle_error(a->p->c, &c.links[0], o->owner ? o->owner->address.worker : a->p->self.worker,
+                 "a get");
+    a->p->c->refused++;
+    while (a->n_views)
+        large_unpin(a->p, a->views[--a->n_views]);
+    if (++a->tries < TRIES) {
+        a->again = o;
+        return;
+    }
+    a->tries = 0;
+    object_unhold(&a->p->objects, o);
+}
+
 /* True: it need not wait any more. */
 static bool get_done(struct act *a)
 {
@@ -151,6 +181,10 @@ static bool get_done(struct act *a)
 
     if (!object_ready(o))
         return false;
+    if (o->state == OBJECT_STORED && !o->more->mapped && o->more->refusals != a->seen) {
+        refused(a);
+        return true;
+    }
     if (o->state == OBJECT_STORED && !o->more->mapped) {
         o->flags |= OBJECT_WAITED;
         large_fetch(a->p, o);
@@ -158,6 +192,9 @@ static bool get_done(struct act *a)
     }
     a->wait = NULL;
     unblock(a);
+    if (a->tries && o->state == OBJECT_STORED)
+        a->p->c->again++;
+    a->tries = 0;
     if (o->state == OBJECT_STORED)
         view(a, o);
     else
@@ -166,13 +203,53 @@ static bool get_done(struct act *a)
     return true;
 }
 
+struct time_up {
+    struct act *a;
+    uint64_t waits;
+};
+
+static void time_up(void *ctx)
+{
+    struct time_up *x = ctx;
+
+    act_give_up(x->a, x->waits);
+}
+
+/* Some gets have a deadline. */
+static void set_deadline(struct act *a)
+{
+    struct time_up *x = prng_chance(dice(a), 0.15) ? world_alloc(a->p->c, sizeof(*x)) : NULL;
+
+    if (!x)
+        return;
+    *x = (struct time_up){.a = a, .waits = a->waits};
+    sim_after(a->p->c->sim, node_sim(a->p->node), prng_range(dice(a), 10, 600000) * CLOCK_NS_PER_US,
+              time_up, x, NULL);
+}
+
+void act_give_up(struct act *a, uint64_t waits)
+{
+    struct raia_ref *o = a->wait;
+
+    if (a->gone || !a->p->alive || !o || (waits && a->waits != waits))
+        return;
+    a->wait = NULL;
+    a->tries = 0;
+    a->p->c->given_up++;
+    unblock(a);
+    object_unhold(&a->p->objects, o);
+    act_later(a, 1);
+}
+
 static void get(struct act *a, struct raia_ref *o)
 {
     object_hold(o);
     a->wait = o;
-    a->wait_since = world_now(a->p->c);
+    a->waits++;
+    a->seen = o->more ? o->more->refusals : 0;
     if (get_done(a))
         return;
+    set_deadline(a);
     o->flags |= OBJECT_WAITED;
     value_query(a->p, o);
     if (!a->call || a->told)
@@ -447,6 +524,18 @@ static void one_thing(struct act *a)
         cancel(a);
 }
 
+/* What found no room before. */
+static void get_again(struct act *a)
+{
+    struct raia_ref *o = STEAL(a->again);
+
+    a->rested = false;
+    get(a, o);
+    object_unhold(&a->p->objects, o);
+    if (!a->wait)
+        act_later(a, prng_range(dice(a), 1, 100));
+}
+
 static void act_step(void *ctx)
 {
     struct act *a = ctx;
@@ -457,12 +546,19 @@ static void act_step(void *ctx)
         return;
     if ((a->wait && !get_done(a)) || a->making.state == MAKING_ASKED)
         return;
+    if (a->again && !a->rested) {
+        a->rested = true;
+        act_later(a, prng_range(dice(a), 1000, 500000));
+        return;
+    }
     if (a->making.state != MAKING_NONE) {
         bool result = a->making.o->owner;
 
         made(a);
         if (!result)
             act_later(a, prng_range(dice(a), 1, 100));
+    } else if (a->again) {
+        get_again(a);
     } else if (a->steps == 0 || (a->call && a->call->canceled)) {
         if (!large_result(a))
             finish(a);

@@ -111,9 +111,13 @@ struct act {
     uint32_t depth;
     uint32_t steps; /* left */
     struct raia_ref *handles[ACT_HANDLES];
-    unsigned n;            /* of handles */
-    struct raia_ref *wait; /* what it gets; held; NULL: nothing */
-    int64_t wait_since;    /* ns */
+    unsigned n;             /* of handles */
+    struct raia_ref *wait;  /* what it gets; held; NULL: nothing */
+    uint64_t waits;         /* gets so far */
+    uint32_t seen;          /* refusals of `wait` when it began */
+    struct raia_ref *again; /* found no room: to be got once more; held */
+    unsigned tries;         /* of `again` */
+    bool rested;            /* some time has passed since */
     struct making making;
     struct raia_ref *views[ACT_VIEWS]; /* large values that it reads, pinned */
     unsigned n_views;
@@ -267,5 +271,7 @@ void act_later(struct act *a, int64_t us);
 /* It lets go of everything. */
 void act_end(struct act *a);
 void act_woken(struct proc *p, const struct raia_ref *o);
+/* It waits no longer for what it gets, if that is get number `waits`; 0: whichever. */
+void act_give_up(struct act *a, uint64_t waits);
 
 #endif

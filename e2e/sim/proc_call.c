@@ -56,6 +56,7 @@ static void gather(struct proc *p, struct call *c, struct call_arg *a)
 
 void call_object_came(struct proc *p, struct raia_ref *o)
 {
+    struct chain why;
     struct list *l;
 
     while (o->more && (l = list_pop(&o->more->readers))) {
@@ -64,6 +65,9 @@ void call_object_came(struct proc *p, struct raia_ref *o)
         if (o->more->mapped) {
             large_pin(o);
             a->pinned = true;
+        } else if (o->state == OBJECT_STORED && a->call->status == 0) {
+            chain_decode(&why, o->more->refusal->data, o->more->refusal->size);
+            a->call->status = -why.links[0].code;
         }
         a->call->fetches--;
     }
@@ -247,6 +251,8 @@ static bool runnable(struct call *c)
 {
     struct chain why;
 
+    if (c->status < 0)
+        return false; /* there was no room for one */
     for (unsigned i = 0; i < c->head.nargs; i++) {
         const struct raia_ref *o = c->args[i].stored;
 
@@ -365,6 +371,9 @@ void call_canceled(struct proc *p, struct plink *l, uint64_t tag, struct seat *s
             return;
         }
     if (p->running && p->running->call->from == l && p->running->call->tag == tag &&
-        p->running->call->seat == seat)
+        p->running->call->seat == seat) {
         p->running->call->canceled = true;
+        if (prng_chance(p->c->prng, 0.5)) /* one that looks whether it is canceled while it waits */
+            act_give_up(p->running, 0);
+    }
 }

@@ -94,10 +94,12 @@ static void came(struct proc *p, struct raia_ref *o, const struct rec_store_at *
         o->more->pins = 0;
         large_look(p, o);
         p->c->fetched++;
-    } else if (o->state == OBJECT_STORED) {
-        err_set(&e, status == -RAIA_ERR_TIMEOUT ? RAIA_ERR_OBJECT_LOST : -status, "%.*s",
-                (int)(size - sizeof(*m)), (const char *)(m + 1));
-        object_set_error(&p->objects, o, &e);
+    } else {
+        err_set(&e, -status, "%.*s", (int)(size - sizeof(*m)), (const char *)(m + 1));
+        if (p->c->plant == PLANT_FULL_STAYS && o->state == OBJECT_STORED)
+            object_set_error(&p->objects, o, &e);
+        else
+            object_fetch_failed(&p->objects, o, &e);
     }
     if (o->flags & OBJECT_WAITED) {
         o->flags &= (uint8_t)~OBJECT_WAITED;

@@ -18,6 +18,9 @@ int main(void)
         "%llu results not taken\n",
         (unsigned long long)t->read, (unsigned long long)t->pulled >> 20,
         (unsigned long long)t->evicted, (unsigned long long)t->full, (unsigned long long)t->strays);
+    printf("gets: %llu found no room, %llu of them had it later; %llu given up\n",
+           (unsigned long long)t->refused, (unsigned long long)t->again,
+           (unsigned long long)t->given_up);
     if (getenv("RAIA_SIM_SEED"))
         printf("seed %s, all good\n", getenv("RAIA_SIM_SEED"));
     else

@@ -28,25 +28,12 @@ void *world_alloc(struct world *c, size_t size)
 
 const char *plant_name(enum plant p)
 {
-    static const char *const names[PLANT_MAX] = {"nothing",
-                                                 "early free",
-                                                 "lost borrow",
-                                                 "double grant",
-                                                 "leaked resource",
-                                                 "reordered call",
-                                                 "duplicate run",
-                                                 "missed death",
-                                                 "stale incarnation",
-                                                 "same incarnation",
-                                                 "replaces ignored",
-                                                 "store: early free",
-                                                 "store: lost release",
-                                                 "store: lost free",
-                                                 "store: copy stays",
-                                                 "store: no retry",
-                                                 "store: leaked pin",
-                                                 "store: dead owner",
-                                                 "store: strays"};
+    static const char *const names[PLANT_MAX] = {
+        "nothing",           "early free",          "lost borrow",       "double grant",
+        "leaked resource",   "reordered call",      "duplicate run",     "missed death",
+        "stale incarnation", "same incarnation",    "replaces ignored",  "full for ever",
+        "store: early free", "store: lost release", "store: lost free",  "store: copy stays",
+        "store: no retry",   "store: leaked pin",   "store: dead owner", "store: strays"};
 
     return names[p];
 }
@@ -189,6 +176,9 @@ int world_run(struct sim *s, void *ctx)
         show(c);
     totals.read += c->fetched;
     totals.strays += c->strays;
+    totals.refused += c->refused;
+    totals.again += c->again;
+    totals.given_up += c->given_up;
     for (unsigned i = 0; i < c->n_nodes; i++)
         node_store_totals(c->nodes[i], &totals);
     for (unsigned i = 0; i < c->n_procs; i++)

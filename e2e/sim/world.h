@@ -53,6 +53,7 @@ enum plant {
     PLANT_STALE_INCARNATION, /* an actor is placed anew though the old one may live */
     PLANT_SAME_INCARNATION,  /* an incarnation that does not rise */
     PLANT_NO_REPLACES,       /* a node that replaces a dead one: nobody hears of it */
+    PLANT_FULL_STAYS,        /* an object that found no room on one node counts as lost */
     /* in the core of the store */
     PLANT_STORE_EARLY_FREE,   /* memory goes back while it is read */
     PLANT_STORE_LOST_RELEASE, /* a read is never over */
@@ -68,11 +69,14 @@ const char *plant_name(enum plant p);
 
 /* What happened to large values in all runs of this process. */
 struct world_totals {
-    uint64_t read;    /* times that one came to a process */
-    uint64_t pulled;  /* bytes between nodes */
-    uint64_t evicted; /* copies */
-    uint64_t full;    /* times that a store said STORE_FULL */
-    uint64_t strays;  /* results that their owners did not take */
+    uint64_t read;     /* times that one came to a process */
+    uint64_t pulled;   /* bytes between nodes */
+    uint64_t evicted;  /* copies */
+    uint64_t full;     /* times that a store said STORE_FULL */
+    uint64_t refused;  /* gets that ended with that */
+    uint64_t again;    /* of these, objects that the same program could read later */
+    uint64_t given_up; /* gets whose time was up, or whose call was canceled */
+    uint64_t strays;   /* results that their owners did not take */
 };
 const struct world_totals *world_totals(void);
 
@@ -103,10 +107,11 @@ struct world {
     uint64_t tasks_max;             /* no more than that, but what is under way */
     uint8_t actors[ACTORS_MAX][16]; /* ids */
     unsigned n_actors;
-    uint64_t fetched; /* reads of large values, so far */
-    uint64_t strays;  /* results that their owners did not take, so far */
-    unsigned deaths;  /* of processes, so far */
-    unsigned breaks;  /* of links, so far */
+    uint64_t fetched;                  /* reads of large values, so far */
+    uint64_t strays;                   /* results that their owners did not take, so far */
+    uint64_t refused, again, given_up; /* as in world_totals, so far */
+    unsigned deaths;                   /* of processes, so far */
+    unsigned breaks;                   /* of links, so far */
 };
 
 /* Zeroed memory that lives as long as the cluster. */

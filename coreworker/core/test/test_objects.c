@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/prng.h"
+#include "core/chain.h"
 #include "core/object.h"
 
 #define PROCESSES 4
@@ -387,7 +388,7 @@ Test(objects, stored_then_lost)
     struct wire_ref r = {.counter = 7, .flags = WIRE_GRANTED};
     struct process *q;
     raia_ref *mine, *theirs;
-    struct raia_error e = {.code = RAIA_ERR_STORE_FULL};
+    struct raia_error e = {.code = RAIA_ERR_OBJECT_LOST};
 
     world_init(w);
     q = process_of(n, 1);
@@ -398,13 +399,67 @@ Test(objects, stored_then_lost)
     theirs = objects_receive(&n->t, &r, q, true);
     cr_assert_eq(object_set_stored(&n->t, mine, 100, q->address.node, NULL, 0), 0);
     cr_assert_eq(object_set_stored(&n->t, theirs, 100, q->address.node, NULL, 0), 0);
-    object_set_error(&n->t, theirs, &e);
+    object_fetch_failed(&n->t, theirs, &e);
+    cr_assert(object_is_error(theirs));
     cr_assert_eq(n->stored_freed, 0);
-    object_set_error(&n->t, mine, &e);
+    object_fetch_failed(&n->t, mine, &e);
+    cr_assert(object_is_error(mine));
     cr_assert_eq(n->stored_freed, 1);
     object_unhold(&n->t, theirs);
     object_release(&n->t, mine);
     cr_assert_eq(n->stored_freed, 1);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        objects_fini(&w->nodes[i].t);
+        pool_fini(&w->nodes[i].pool);
+    }
+    free(w);
+}
+
+/* An object that cannot be brought here for want of room is unharmed, its owner's as well as a
+ * borrower's: it keeps its place in the store, each refusal is counted and says why, and memory of all
+ * of them comes back with the object. */
+Test(objects, stored_but_no_room_here)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct node *n = &w->nodes[0];
+    struct wire_ref r = {.counter = 7, .flags = WIRE_GRANTED};
+    struct raia_error full = {.code = RAIA_ERR_STORE_FULL, .text = "no room for it"},
+                      late = {.code = RAIA_ERR_OBJECT_LOST};
+    struct process *q;
+    raia_ref *both[2];
+    struct chain c;
+
+    world_init(w);
+    q = process_of(n, 1);
+    memcpy(r.worker, q->address.worker, 16);
+    memcpy(r.node, q->address.node, 16);
+    both[0] = object_new(&n->t, ++n->counter, 0);
+    object_hold(both[0]);
+    both[1] = objects_receive(&n->t, &r, q, true);
+    for (int i = 0; i < 2; i++) {
+        raia_ref *o = both[i];
+
+        object_fetch_failed(&n->t, o, &full);
+        cr_assert_eq(o->state, OBJECT_PENDING, "nobody can have fetched it yet");
+        cr_assert_eq(object_set_stored(&n->t, o, 100, q->address.node, NULL, 0), 0);
+        cr_assert_eq(o->more->refusals, 0);
+        for (uint32_t k = 1; k <= 3; k++) {
+            object_fetch_failed(&n->t, o, &full);
+            cr_assert_eq(o->state, OBJECT_STORED);
+            cr_assert_eq(o->more->refusals, k);
+            chain_decode(&c, o->more->refusal->data, o->more->refusal->size);
+            cr_assert_eq(c.links[0].code, RAIA_ERR_STORE_FULL);
+            cr_assert_str_eq(c.links[0].text, full.text);
+        }
+        cr_assert_eq(memcmp(o->more->node, q->address.node, 16), 0);
+    }
+    cr_assert_eq(n->stored_freed, 0);
+    object_fetch_failed(&n->t, both[1], &late);
+    cr_assert(object_is_error(both[1]), "lost later all the same");
+    object_unhold(&n->t, both[1]);
+    object_unhold(&n->t, both[0]);
+    cr_assert_eq(n->stored_freed, 1);
+    cr_assert_eq(n->t.blob_bytes, 0);
     for (unsigned i = 0; i < PROCESSES; i++) {
         objects_fini(&w->nodes[i].t);
         pool_fini(&w->nodes[i].pool);

@@ -239,8 +239,10 @@ RAIA_API void raia_release_all(raia_ref **refs, size_t count);
 /*
  * Waits for the object and gives a view of it. If the task that makes it failed, so does this: with
  * TASK_FAILED (an error in user code: its text is the cause), WORKER_CRASHED, NODE_DIED,
- * ACTOR_DIED, CANCELED, OBJECT_LOST, OWNER_DIED ... TIMEOUT says nothing about the task. *ret is
- * for raia_view_release.
+ * ACTOR_DIED, CANCELED, OBJECT_LOST, OWNER_DIED ... TIMEOUT says nothing about the task, and
+ * STORE_FULL, of an object that is on another node, nothing about the object: no room was found for
+ * a copy on this node in 30 s; release something here, and get it again. *ret is for
+ * raia_view_release.
  */
 RAIA_API int raia_get(raia_ref *r, struct raia_view *ret, int64_t timeout_ms);
 /* All of them, in one wait; on failure (the first error in order) nothing is given out. */
