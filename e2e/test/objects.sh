@@ -1,6 +1,6 @@
 #!/bin/bash
 # A GiB crosses nodes both ways, and its memory comes back on both; a full store says so, makes others wait,
-# and is as large as before once it is empty.
+# and is as large as before once it is empty; an object that finds no room on a node is there when there is.
 . "$(dirname "$0")/lib.sh"
 big=$((1250 << 20))
 
@@ -35,5 +35,10 @@ raia down cross 2>/dev/null
 cluster full 0 1 $((128 << 20))
 RAIA_ADDRESS=full timeout 120 "$bin/../test/e2e_objects" full || fail "the full store"
 until_ok 30 store_empty || { raia status --format json; fail "the store is not empty"; }
+raia down full 2>/dev/null
+
+cluster room 1 2 $((128 << 20)) '{"far": 3}'
+RAIA_ADDRESS=$RAIA_STATE_DIR/room/nodes/head timeout 250 "$bin/../test/e2e_room" || fail "no room for objects of another node"
+until_ok 30 store_empty || { raia status --format json; fail "the stores are not empty"; }
 raia down --all 2>/dev/null
 [ -z "$(leftovers)" ] || fail "processes are left: $(leftovers)"
