@@ -7,7 +7,7 @@
 #include "kube/wall_time.h"
 
 #define STAGE_KEYS 0
-#define STAGE_CA   1                     /* no pod mounts it */
+#define STAGE_CA   1                     /* where nodes have certificates of the one before */
 #define SEEN_BY_NS (60 * CLOCK_NS_PER_S) /* what was applied is seen by then, or written again */
 #define DAY_NS     (86400 * CLOCK_NS_PER_S)
 
@@ -103,8 +103,8 @@ static void write_one(struct rc_pass *x, unsigned stage, const struct seen_objec
                      : plan_create(x->p, stage, &kube_secrets, STEAL(*object)));
 }
 
-/* Makes all three those of the authority in memory: its own last, so that the one before it is known
- * as long as it is the one of some certificate. */
+/* Makes all three those of the authority in memory: where there are pods its own last, so that the one
+ * before it is known as long as it is the one of some certificate. */
 static void write_all(struct rc_pass *x, const struct keys *k)
 {
     _cleanup_(secret_set_done) struct secret_set set = {0};
@@ -125,7 +125,7 @@ static void write_all(struct rc_pass *x, const struct keys *k)
     strncpy(x->memory->ca_id, id ? id : "", sizeof x->memory->ca_id - 1);
     write_one(x, STAGE_KEYS, k->leaf[0], &set.leaf[0], &applied);
     write_one(x, STAGE_KEYS, k->leaf[1], &set.leaf[1], &applied);
-    write_one(x, k->ca ? STAGE_CA : STAGE_KEYS, k->ca, &set.ca, &applied);
+    write_one(x, k->ca && x->n_pods > 0 ? STAGE_CA : STAGE_KEYS, k->ca, &set.ca, &applied);
     if (applied) {
         x->memory->ca_wait = x->s->now + SEEN_BY_NS;
         plan_again(x->p, x->memory->ca_wait);

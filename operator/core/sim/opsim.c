@@ -179,6 +179,8 @@ static int run(struct opsim *w, int64_t for_ns)
 static void begin(struct opsim *w, struct sim *s, const struct opsim_options *o)
 {
     *w = (struct opsim){.s = s, .o = o};
+    if (o->begin)
+        o->begin();
     list_init(&w->orphans);
     kube_model_new(&w->m);
     w->wire = kube_faulty_new(s, w->m, &w->faults);

@@ -43,6 +43,9 @@ struct opsim_options {
     size_t n_reconcilers;                  /* how many */
     /* One thing that somebody else does, by chance; each 10 to 1,500 ms. May be NULL. */
     void (*outside)(struct opsim *w);
+    /* A seed begins: what the scenario has itself is as at first, so that each seed is the same
+     * whatever ran before it. May be NULL. */
+    void (*begin)(void);
     /* The step-th thing that a user does; false: there is none any more. May be NULL. */
     bool (*story)(struct opsim *w, unsigned step);
     /* Each 500 ms, also when all is quiet: what other controllers do. May be NULL. */

@@ -92,4 +92,10 @@ static inline struct fake_maker fake_maker_init(void)
                                         .base64 = fake_base64}};
 }
 
+/* Counts from 1 again: how long its texts are decides how they are cut on their way. */
+static inline void fake_maker_reset(struct fake_maker *f)
+{
+    f->tokens = f->cas = 0;
+}
+
 #endif

@@ -342,9 +342,17 @@ static int finally(struct opsim *w)
     return 0;
 }
 
+static struct fake_maker maker;
+
+static void begin(void)
+{
+    fake_maker_reset(&maker);
+}
+
 static struct opsim_options options(void)
 {
     return (struct opsim_options){.n_reconcilers = 2,
+                                  .begin = begin,
                                   .outside = outside,
                                   .story = story,
                                   .tick = tick,
@@ -356,7 +364,7 @@ static struct opsim_options options(void)
 /* So many seeds; 0: its story, in which the operator dies right after its k-th write, for each k. */
 static int play(const char *name, struct opsim_options o, uint64_t seeds)
 {
-    struct fake_maker maker = fake_maker_init();
+    maker = fake_maker_init();
     struct reconciler *all[] = {rayjob_reconciler(&config),
                                 raycluster_reconciler(&config, &maker.base)};
     o.reconcilers = all;

@@ -244,6 +244,28 @@ Test(raycluster_things, keys_half_made)
     world_done(&w);
 }
 
+/* Without pods there is nobody to trust anybody: all three are replaced before there are any, for if
+ * the operator died in between, the next one would have to introduce yet another authority to them. */
+Test(raycluster_things, keys_before_pods)
+{
+    for (int pods = 0; pods < 2; pods++) {
+        struct world w;
+        world_init(&w, TWO);
+        world_rest(&w);
+        unsigned gone = pods ? 0 : (unsigned)w.n[SEEN_PODS];
+        while (!pods && w.n[SEEN_PODS])
+            world_remove(&w, SEEN_PODS,
+                         json_str(json_at(w.objects[SEEN_PODS][0], "metadata.name")));
+        world_remove(&w, SEEN_SECRETS, "demo-raia-tls-worker");
+        world_step(&w);
+        cr_assert_eq(world_planned(&w, PLAN_CREATE, 0, &kube_secrets), 1);
+        cr_assert_eq(world_planned(&w, PLAN_APPLY, 0, &kube_secrets), pods ? 1 : 2);
+        cr_assert_eq(world_planned(&w, PLAN_APPLY, 1, &kube_secrets), pods ? 1 : 0);
+        cr_assert_eq(world_planned(&w, PLAN_CREATE, 1, &kube_pods), gone);
+        world_done(&w);
+    }
+}
+
 /* Before certificates end a new authority is trusted first, and signs when that has spread. */
 Test(raycluster_things, keys_rotated)
 {
