@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +15,22 @@
 static __thread uint64_t fail_nth;   /* which allocation fails, counted from the last arming */
 static __thread uint64_t fail_count; /* allocations since then */
 
-static int allocation_allowed(void)
+static atomic_uint_fast64_t all_nth;   /* the same for all threads together; 0: not armed */
+static atomic_uint_fast64_t all_count; /* while it is armed */
+
+static bool is_nth_of_all(void)
 {
-    if (++fail_count != fail_nth)
-        return 1;
+    uint64_t nth = atomic_load_explicit(&all_nth, memory_order_relaxed);
+
+    return nth && atomic_fetch_add(&all_count, 1) + 1 == nth;
+}
+
+static bool allocation_allowed(void)
+{
+    if (++fail_count != fail_nth && !is_nth_of_all())
+        return true;
     errno = ENOMEM;
-    return 0;
+    return false;
 }
 
 void *mem_alloc(size_t size)
@@ -137,4 +149,15 @@ void mem_fail_nth(uint64_t n)
 uint64_t mem_fail_count(void)
 {
     return fail_count;
+}
+
+void mem_fail_nth_anywhere(uint64_t n)
+{
+    atomic_store(&all_count, 0);
+    atomic_store(&all_nth, n);
+}
+
+uint64_t mem_fail_count_anywhere(void)
+{
+    return atomic_load(&all_count);
 }

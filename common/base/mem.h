@@ -1,8 +1,9 @@
 /*
  * Memory: allocation that can be made to fail, and owners that clean up after themselves.
  *
- * All of Raia's own allocation goes through mem_*; out of memory is returned, never fatal. A test
- * arms mem_fail_nth(n) to make the n-th allocation from now fail, in this thread only.
+ * All of Raia's own allocation goes through mem_*, and that of cJSON, libcurl, SQLite and protobuf-c;
+ * out of memory is returned, never fatal. A test arms mem_fail_nth(n) to make the n-th allocation
+ * from now fail, in this thread only, or mem_fail_nth_anywhere(n), in any.
  *
  *     _cleanup_(mem_freep) char *name = mem_strdup(s);
  *     if (!name)
@@ -55,5 +56,8 @@ void file_closep(void *f); /* FILE ** */
 void mem_fail_nth(uint64_t n);
 /* Allocations of this thread since mem_fail_nth was last called. */
 uint64_t mem_fail_count(void);
+/* The same for the allocations of all threads together, for what works on threads of its own. */
+void mem_fail_nth_anywhere(uint64_t n);
+uint64_t mem_fail_count_anywhere(void); /* while n is not 0 */
 
 #endif

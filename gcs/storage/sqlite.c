@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "storage/driver.h"
+#include "storage/sqlite_memory.h"
 
 /* Requests that go into one SQLite transaction. */
 #define BATCH_MAX 4096
@@ -354,6 +355,7 @@ int storage_open_sqlite(const char *path, struct storage **ret_s, struct raia_er
     struct storage_op *none;
     int r;
 
+    sqlite_memory_use();
     if (!q || !(q->path = mem_strdup(path))) {
         mem_free(q);
         return err_set(e, RAIA_ERR_NOMEM, "open '%s'", path);
