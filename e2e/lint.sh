@@ -28,6 +28,12 @@ if grep -nE '\b(malloc|calloc|realloc|strdup|strndup|asprintf)[[:space:]]*\(' "$
     complain "allocation outside of mem_* (above)"
 fi
 
+# Messages are unpacked in one place, with our allocator.
+if grep -nE '(unpack|free_unpacked)[[:space:]]*\(([^()]*,[[:space:]]*)?NULL\b|protobuf_c_message_(unpack|free_unpacked)' "${files[@]}" |
+    grep -vE '^(proto/message\.[ch]|[^:]*/test/|[^:]*/fuzz/)' >&2; then
+    complain "unpacking outside of proto_unpack (above)"
+fi
+
 # Each third-party header has one home.
 home() { # header-regex folder-regex
     local hits

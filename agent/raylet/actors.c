@@ -25,7 +25,7 @@ static void actor_free(struct raylet *r, struct actor *a)
     HASH_DEL(r->actors, a);
     if (a->worker)
         a->worker->actor = NULL;
-    raia__gcs__actor__free_unpacked(a->spec, NULL);
+    proto_free(a->spec);
     mem_free(a);
 }
 
@@ -71,11 +71,13 @@ static Raia__Gcs__Actor *actor_copy(const Raia__Gcs__Actor *m)
 {
     size_t size = raia__gcs__actor__get_packed_size(m);
     _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
+    Raia__Gcs__Actor *copy = NULL;
 
     if (!data)
         return NULL;
     raia__gcs__actor__pack(m, data);
-    return raia__gcs__actor__unpack(NULL, size, data);
+    (void)proto_unpack(&raia__gcs__actor__descriptor, data, size, &copy);
+    return copy;
 }
 
 void actors_create(struct raylet *r, const Raia__Gcs__Actor *m)
@@ -110,7 +112,7 @@ void actors_create(struct raylet *r, const Raia__Gcs__Actor *m)
     a->tag = next_tag++;
     got = HASH_PUT(r->actors, id, a);
     if (got < 0) {
-        raia__gcs__actor__free_unpacked(a->spec, NULL);
+        proto_free(a->spec);
         mem_free(a);
         return;
     }
@@ -188,10 +190,13 @@ void actors_kill(struct raylet *r, const Raia__Gcs__KillActor *m)
 
 int actors_event(struct session *s, const void *data, size_t size)
 {
-    Raia__Gcs__ActorEvent *m = raia__gcs__actor_event__unpack(NULL, size, data);
+    Raia__Gcs__ActorEvent *m = NULL;
+    struct proto_room room;
     struct actor *a = s->worker ? s->worker->actor : NULL;
-    int got = m && m->actor_id.len == 16 ? 0 : -RAIA_ERR_PROTOCOL;
+    int got = proto_unpack_in(&room, &raia__gcs__actor_event__descriptor, data, size, &m);
 
+    if (got == 0 && m->actor_id.len != 16)
+        got = -RAIA_ERR_PROTOCOL;
     if (got == 0 && a && !memcmp(a->id, m->actor_id.data, 16) && a->incarnation == m->incarnation) {
         const char *text = m->error ? m->error->text : "";
         int code = m->error ? m->error->code : 0;
@@ -201,8 +206,7 @@ int actors_event(struct session *s, const void *data, size_t size)
         else
             actor_free(s->r, a); /* it leaves: its worker's end gives the lease back */
     }
-    if (m)
-        raia__gcs__actor_event__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
     return got;
 }
 

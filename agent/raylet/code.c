@@ -292,8 +292,8 @@ static void get_retry(struct loop_timer *t)
 static void get_message(void *arg, struct rpc_stream *st, const void *data, size_t size)
 {
     struct code_op *o = arg;
-    Raia__Gcs__PackageDown *m = raia__gcs__package_down__unpack(NULL, size, data);
-    int got = m ? 0 : -RAIA_ERR_PROTOCOL;
+    Raia__Gcs__PackageDown *m = NULL;
+    int got = proto_unpack(&raia__gcs__package_down__descriptor, data, size, &m);
 
     if (m && m->body_case == RAIA__GCS__PACKAGE_DOWN__BODY_STATUS) {
         o->exists = m->status->exists;
@@ -308,8 +308,7 @@ static void get_message(void *arg, struct rpc_stream *st, const void *data, size
     } else if (m) {
         o->ended = true;
     }
-    if (m)
-        raia__gcs__package_down__free_unpacked(m, NULL);
+    proto_free(m);
     if (got < 0 && o->status == 0) {
         o->status = err_set(&o->error, -got, "take an executable: %s", raia_strerror(got));
         rpc_stream_cancel(st);

@@ -59,7 +59,7 @@ static void release(struct raylet *r, struct entrypoint *p)
     Raia__Gcs__StartEntrypoint *m = STEAL(p->m);
 
     if (m)
-        raia__gcs__start_entrypoint__free_unpacked(m, NULL);
+        proto_free(m);
     mem_free(STEAL(p->dir));
     p->waiting = p->due = false;
     if (!p->reserved)
@@ -245,13 +245,15 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
 
 static Raia__Gcs__StartEntrypoint *start_copy(const Raia__Gcs__StartEntrypoint *m)
 {
+    Raia__Gcs__StartEntrypoint *copy = NULL;
     size_t size = raia__gcs__start_entrypoint__get_packed_size(m);
     _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
 
     if (!data)
         return NULL;
     raia__gcs__start_entrypoint__pack(m, data);
-    return raia__gcs__start_entrypoint__unpack(NULL, size, data);
+    (void)proto_unpack(&raia__gcs__start_entrypoint__descriptor, data, size, &copy);
+    return copy;
 }
 
 /* ---- waiting: first for resources, then for the working_dir */
@@ -271,7 +273,7 @@ static void start(struct raylet *r, struct entrypoint *p, const char *dir)
     p->dir = dir ? mem_strdup(dir) : NULL;
     if (spawn(r, p, m, dir, &e) < 0)
         fail(r, p, &e);
-    raia__gcs__start_entrypoint__free_unpacked(m, NULL);
+    proto_free(m);
 }
 
 static void on_dir(void *arg, int status, const char *dir, const struct raia_error *e)

@@ -90,19 +90,19 @@ static void on_heartbeat(struct rpc_call *c, int status, const void *data, size_
                          const struct raia_error *e)
 {
     struct gcs *g = LOOP_OF(c, struct gcs, heartbeat);
-    Raia__Gcs__HeartbeatReply *m;
+    Raia__Gcs__HeartbeatReply *m = NULL;
+    struct proto_room room;
 
     if (status < 0) {
         log_warn_rl("a heartbeat was not answered", "error=%s", LOG_Q(e->text));
         return;
     }
-    m = raia__gcs__heartbeat_reply__unpack(NULL, size, data);
+    (void)proto_unpack_in(&room, &raia__gcs__heartbeat_reply__descriptor, data, size, &m);
     if (m && m->unknown)
         raylet_fence(g->r, "the control store holds this node dead");
     else if (m)
         renew(g, g->sent_ms);
-    if (m)
-        raia__gcs__heartbeat_reply__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
 }
 
 static void on_beat(struct loop_timer *t)
@@ -130,15 +130,19 @@ static void on_registered(void *arg, int status, const void *data, size_t size,
     struct raylet *r = arg;
     struct gcs *g = r->gcs;
     Raia__Gcs__RegisterNodeReply *m = NULL;
+    int got = 0;
 
     if (status == 0)
-        m = raia__gcs__register_node_reply__unpack(NULL, size, data);
+        got = proto_unpack(&raia__gcs__register_node_reply__descriptor, data, size, &m);
     if (!m) {
         struct raia_error own = {0};
         /* The end that is refused sees a closed connection: what it can know is told. */
         (void)raylet_check_tls(r, &own);
         log_warn_rl("cannot register with the control store", "address=%s error=%s hint=%s",
-                    r->config.gcs_address, LOG_Q(e ? e->text : "its reply makes no sense"),
+                    r->config.gcs_address,
+                    LOG_Q(e                        ? e->text
+                          : got == -RAIA_ERR_NOMEM ? "out of memory for its reply"
+                                                   : "its reply makes no sense"),
                     LOG_Q(own.code ? own.text : ""));
         rpc_channel_connect(g->channel); /* its name may mean another address now */
         loop_timer_start(r->loop, &g->beat, REGISTER_RETRY_MS, 0, on_register_retry);
@@ -151,7 +155,7 @@ static void on_registered(void *arg, int status, const void *data, size_t size,
         nodes_changed(r, m->nodes[i]);
     log_info("joined the cluster", "node=%s address=%s nodes=%zu", r->node_text, r->address,
              m->n_nodes);
-    raia__gcs__register_node_reply__free_unpacked(m, NULL);
+    proto_free(m);
     renew(g, loop_now_ms(r->loop));
     loop_timer_start(r->loop, &g->beat, g->heartbeat_ms, g->heartbeat_ms, on_beat);
     gcs_session_start(r);

@@ -132,13 +132,16 @@ static void subscriber_drop(struct subscriber *u)
 
 int gcs_pass_subscribe(struct session *s, const void *data, size_t size)
 {
-    Raia__Gcs__Subscribe *m = raia__gcs__subscribe__unpack(NULL, size, data);
+    Raia__Gcs__Subscribe *m;
+    struct proto_room room;
     struct subscriber want = {.s = s}, *u, *next;
+    int r = proto_unpack_in(&room, &raia__gcs__subscribe__descriptor, data, size, &m);
 
-    if (!m || m->key.len > sizeof want.key || m->channel < 0 ||
+    if (r < 0)
+        return r;
+    if (m->key.len > sizeof want.key || m->channel < 0 ||
         m->channel > RAIA__GCS__CHANNEL__CHANNEL_ERROR) {
-        if (m)
-            raia__gcs__subscribe__free_unpacked(m, NULL);
+        proto_free_in(&room, m);
         return -RAIA_ERR_PROTOCOL;
     }
     want.channel = m->channel;
@@ -156,7 +159,7 @@ int gcs_pass_subscribe(struct session *s, const void *data, size_t size)
         /* Asked again even if another has it: the answer is the present state. */
         tell_gcs(s->r, u, false);
     }
-    raia__gcs__subscribe__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
     return 0;
 }
 

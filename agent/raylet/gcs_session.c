@@ -39,18 +39,17 @@ static void on_listed(void *arg, int status, const void *data, size_t size,
                       const struct raia_error *e)
 {
     struct raylet *r = arg;
-    Raia__Gcs__ListNodesReply *m =
-        status < 0 ? NULL : raia__gcs__list_nodes_reply__unpack(NULL, size, data);
+    Raia__Gcs__ListNodesReply *m;
 
     (void)e;
-    if (!m) {
+    if (status < 0 || proto_unpack(&raia__gcs__list_nodes_reply__descriptor, data, size, &m) < 0) {
         if (r->gcs->session)
             rpc_stream_cancel(r->gcs->session); /* again, with the next one */
         return;
     }
     for (size_t i = 0; i < m->n_nodes; i++)
         nodes_gone(r, m->nodes[i]);
-    raia__gcs__list_nodes_reply__free_unpacked(m, NULL);
+    proto_free(m);
     raylet_touch(r);
 }
 
@@ -84,10 +83,13 @@ static void on_publication(struct raylet *r, const Raia__Gcs__Publication *p)
 static void on_message(void *arg, struct rpc_stream *st, const void *data, size_t size)
 {
     struct raylet *r = arg;
-    Raia__Gcs__SessionDown *m = raia__gcs__session_down__unpack(NULL, size, data);
+    Raia__Gcs__SessionDown *m;
+    int got = proto_unpack(&raia__gcs__session_down__descriptor, data, size, &m);
 
-    if (!m) {
-        log_warn_rl("the control store sent what cannot be read", "bytes=%zu", size);
+    if (got < 0) {
+        /* The next session begins with all of it. */
+        log_warn_rl("a message of the control store cannot be read", "bytes=%zu error=%s", size,
+                    LOG_Q(raia_strerror(got)));
         rpc_stream_cancel(st);
         return;
     }
@@ -118,7 +120,7 @@ static void on_message(void *arg, struct rpc_stream *st, const void *data, size_
     default:
         log_warn_rl("the control store said something unknown", "body=%d", (int)m->body_case);
     }
-    raia__gcs__session_down__free_unpacked(m, NULL);
+    proto_free(m);
 }
 
 static void on_reopen(struct loop_timer *t)

@@ -176,13 +176,16 @@ static void on_got(void *arg, int status, const void *data, size_t size, const s
     struct job *j = job_find(a->r, a->id);
     Raia__Gcs__GetJobReply *m = NULL;
     struct raia_error error = {0};
+    int got = 0;
 
     if (status == 0)
-        m = raia__gcs__get_job_reply__unpack(NULL, size, data);
+        got = proto_unpack(&raia__gcs__get_job_reply__descriptor, data, size, &m);
     if (j) {
         j->asked = false;
         if (status < 0)
             error = *e;
+        else if (got == -RAIA_ERR_NOMEM)
+            err_set(&error, RAIA_ERR_NOMEM, "out of memory for the control store's account of it");
         else if (!m || !m->found || (m->job->dead && !j->keep))
             err_set(&error, RAIA_ERR_NOT_FOUND, "the job has ended, or is not known");
         else if (job_set(a->r, j, m->job) < 0)
@@ -191,8 +194,7 @@ static void on_got(void *arg, int status, const void *data, size_t size, const s
             job_failed(a->r, j, &error);
     }
     raylet_touch(a->r);
-    if (m)
-        raia__gcs__get_job_reply__free_unpacked(m, NULL);
+    proto_free(m);
     mem_free(a);
 }
 

@@ -145,20 +145,21 @@ static void asked_done(struct listing *l, struct asked *a)
 }
 
 /* It is what it says, and says how many rows there are. */
-static bool check(uint32_t what, const void *data, size_t size, uint64_t *ret_total)
+static int check(uint32_t what, const void *data, size_t size, uint64_t *ret_total)
 {
     const ProtobufCMessageDescriptor *d = what == LIST_TASKS
                                               ? &raia__raylet__list_tasks_reply__descriptor
                                               : &raia__raylet__list_objects_reply__descriptor;
-    ProtobufCMessage *m = protobuf_c_message_unpack(d, NULL, size, data);
+    ProtobufCMessage *m;
+    int r = proto_unpack(d, data, size, &m);
 
-    if (!m)
-        return false;
+    if (r < 0)
+        return r;
     *ret_total = what == LIST_TASKS
                      ? ((const Raia__Raylet__ListTasksReply *)(const void *)m)->total
                      : ((const Raia__Raylet__ListObjectsReply *)(const void *)m)->total;
-    protobuf_c_message_free_unpacked(m, NULL);
-    return true;
+    proto_free(m);
+    return 0;
 }
 
 int listing_answered(struct session *s, uint64_t tag, const void *data, size_t size)
@@ -166,6 +167,7 @@ int listing_answered(struct session *s, uint64_t tag, const void *data, size_t s
     struct listing *l;
     struct asked *a;
     uint64_t total;
+    int r;
 
     LIST_FOREACH (l, &s->r->listings, link) {
         if (l->tag != tag)
@@ -173,8 +175,9 @@ int listing_answered(struct session *s, uint64_t tag, const void *data, size_t s
         a = asked_find(l, s);
         if (!a)
             return -RAIA_ERR_PROTOCOL;
-        if (!check(l->what, data, size, &total))
-            return -RAIA_ERR_PROTOCOL;
+        r = check(l->what, data, size, &total);
+        if (r < 0)
+            return r == -RAIA_ERR_NOMEM ? 0 : r; /* without memory: as if it had not answered */
         l->total += total;
         if (!l->full)
             put_bytes(l, data, size);
@@ -207,25 +210,26 @@ static struct listing *listing_new(struct raylet *r, struct rpc_request *q, uint
                                    const void *data, size_t size)
 {
     uint32_t n = HASH_COUNT(r->by_worker), wait = WAIT_MS;
-    Raia__Raylet__ListRequest *m;
+    Raia__Raylet__ListRequest *m = NULL;
     struct listing *l;
+    bool bad;
 
     if (!admit(r, q))
         return NULL;
-    m = raia__raylet__list_request__unpack(NULL, size, data);
+    bad =
+        proto_unpack(&raia__raylet__list_request__descriptor, data, size, &m) == -RAIA_ERR_PROTOCOL;
     l = m ? mem_alloc(sizeof *l + n * sizeof l->asked[0]) : NULL;
     if (!l) {
-        rpc_reply_error(q, m ? RAIA_ERR_NOMEM : RAIA_ERR_INVALID, "%s",
-                        m ? "the raylet is out of memory" : "the request cannot be read");
-        if (m)
-            raia__raylet__list_request__free_unpacked(m, NULL);
+        rpc_reply_error(q, bad ? RAIA_ERR_INVALID : RAIA_ERR_NOMEM, "%s",
+                        bad ? "the request cannot be read" : "the raylet is out of memory");
+        proto_free(m);
         return NULL;
     }
     *l = (struct listing){.r = r, .q = q, .what = what, .tag = ++r->next_listing};
     l->limit = m->limit && m->limit < LIST_ROWS_MAX ? m->limit : LIST_ROWS_MAX;
     if (m->timeout_ms)
         wait = m->timeout_ms < WAIT_MS_MAX ? m->timeout_ms : WAIT_MS_MAX;
-    raia__raylet__list_request__free_unpacked(m, NULL);
+    proto_free(m);
     buf_init(&l->out, BYTES_MAX + (1u << 20));
     list_add_tail(&r->listings, &l->link);
     loop_timer_start(r->loop, &l->timer, wait, 0, on_time);

@@ -117,9 +117,10 @@ static void on_name(void *arg, int status, const void *data, size_t size,
 {
     struct package_op *o = arg;
     Raia__Gcs__KvGetReply *m = NULL;
+    int got = 0;
 
     if (status == 0)
-        m = raia__gcs__kv_get_reply__unpack(NULL, size, data);
+        got = proto_unpack(&raia__gcs__kv_get_reply__descriptor, data, size, &m);
     if (status == 0 && m && m->found && m->value.len == 64)
         memcpy(o->sha256, m->value.data, 64);
     if (strspn(o->sha256, "0123456789abcdef") == 64) {
@@ -127,14 +128,15 @@ static void on_name(void *arg, int status, const void *data, size_t size,
     } else {
         if (status < 0)
             o->error = *e;
+        else if (got == -RAIA_ERR_NOMEM)
+            err_set(&o->error, RAIA_ERR_NOMEM, "find it");
         else
             err_set(&o->error, RAIA_ERR_RUNTIME_ENV,
                     "there is no such package: upload it with PUT /api/packages/gcs/%.100s",
                     o->uri + strlen(SCHEME));
         op_end(o, -o->error.code);
     }
-    if (m)
-        raia__gcs__kv_get_reply__free_unpacked(m, NULL);
+    proto_free(m);
 }
 
 void package_get(struct raylet *r, const char *uri, package_fn fn, void *arg)

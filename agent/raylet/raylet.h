@@ -33,6 +33,7 @@
 #include "core/sched.h"
 #include "gcs.pb-c.h"
 #include "loop/loop.h"
+#include "proto/message.h"
 #include "proto/record.h"
 #include "raylet/settings.h"
 #include "rpc/rpc.h"

@@ -30,7 +30,7 @@ static void hello_free(struct hello *h)
         h->s->hello = NULL;
     list_del(&h->link);
     if (h->m)
-        raia__agent__hello__free_unpacked(h->m, NULL);
+        proto_free(h->m);
     mem_free(h);
 }
 
@@ -150,17 +150,24 @@ static void on_job(void *arg, int status, const void *data, size_t size, const s
     Raia__Code code = RAIA__CODE__INIT;
     struct raia_error error = {0};
     struct job *j;
+    int got = -RAIA_ERR_PROTOCOL;
 
     if (status == 0)
-        reply = raia__gcs__add_job_reply__unpack(NULL, size, data);
+        got = proto_unpack(&raia__gcs__add_job_reply__descriptor, data, size, &reply);
     if (!s || s->state != SESSION_HELLO)
         goto out;
     r = s->r;
     if (!reply || reply->job_id.len != 4) {
         if (e)
             error = *e;
-        err_set(&error, e ? e->code : RAIA_ERR_PROTOCOL, "the control store gave no job id: %s",
-                e ? e->text : "its reply makes no sense");
+        err_set(&error,
+                e         ? e->code
+                : got < 0 ? -got
+                          : RAIA_ERR_PROTOCOL,
+                "the control store gave no job id: %s",
+                e                        ? e->text
+                : got == -RAIA_ERR_NOMEM ? "out of memory for its reply"
+                                         : "its reply makes no sense");
         refuse(s, &error);
         goto out;
     }
@@ -191,7 +198,7 @@ static void on_job(void *arg, int status, const void *data, size_t size, const s
     raylet_touch(r);
 out:
     if (reply)
-        raia__gcs__add_job_reply__free_unpacked(reply, NULL);
+        proto_free(reply);
     hello_free(h);
 }
 
@@ -317,8 +324,7 @@ static int hello_driver(struct session *s, const Raia__Agent__Hello *m, int fd,
         close(fd);
         return err_set(e, RAIA_ERR_NOMEM, "take in a driver");
     }
-    h->m = raia__agent__hello__unpack(NULL, size, copy);
-    if (!h->m) {
+    if (proto_unpack(&raia__agent__hello__descriptor, copy, size, &h->m) < 0) {
         mem_free(h);
         close(fd);
         return err_set(e, RAIA_ERR_NOMEM, "take in a driver");

@@ -24,17 +24,19 @@ static void hello_message(struct session *s, const void *payload, size_t size)
 {
     int fds[FRAME_FDS_MAX];
     size_t n = frame_reader_fds(s->in, fds);
-    Raia__Agent__Hello *m = raia__agent__hello__unpack(NULL, size, payload);
+    Raia__Agent__Hello *m;
+    int r = proto_unpack(&raia__agent__hello__descriptor, payload, size, &m);
 
-    if (!m) {
+    if (r < 0) {
         for (size_t i = 0; i < n; i++)
             close(fds[i]);
-        session_end(s, "its hello cannot be read");
+        session_end(s, r == -RAIA_ERR_NOMEM ? "out of memory for its hello"
+                                            : "its hello cannot be read");
         return;
     }
     s->state = SESSION_HELLO;
     session_hello(s, m, fds, n);
-    raia__agent__hello__free_unpacked(m, NULL);
+    proto_free(m);
 }
 
 static void messages(struct session *s)

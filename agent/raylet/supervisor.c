@@ -115,20 +115,23 @@ static void on_ready(void *arg, int fd, unsigned events)
     for (int i = 0; i < 64 && !r->stopping; i++) {
         ssize_t n = recv(fd, k->in, sizeof k->in, MSG_DONTWAIT | MSG_TRUNC);
         Raia__Agent__SupervisorUp *m;
+        struct proto_room room;
+        int got;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
-        m = n > 0 && n <= (ssize_t)sizeof k->in
-                ? raia__agent__supervisor_up__unpack(NULL, (size_t)n, k->in)
-                : NULL;
-        if (!m) {
+        got = n > 0 && n <= (ssize_t)sizeof k->in
+                  ? proto_unpack_in(&room, &raia__agent__supervisor_up__descriptor, k->in,
+                                    (size_t)n, &m)
+                  : -RAIA_ERR_UNAVAILABLE;
+        if (got < 0) {
             loop_fd_set(k->watch, 0);
-            raylet_stop(r, 1, "the supervisor is gone");
+            raylet_stop(r, 1, got == -RAIA_ERR_NOMEM ? "out of memory" : "the supervisor is gone");
             return;
         }
         on_message(r, m);
-        raia__agent__supervisor_up__free_unpacked(m, NULL);
+        proto_free_in(&room, m);
     }
 }
 

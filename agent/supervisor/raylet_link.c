@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "proto/message.h"
 
 struct packet {
     struct list link; /* in raylet_link.out */
@@ -81,16 +82,19 @@ static void receive(struct raylet_link *k)
             link_break(k, "the raylet hung up");
             return;
         }
-        Raia__Agent__SupervisorDown *m =
-            n <= RAYLET_LINK_PACKET_MAX
-                ? raia__agent__supervisor_down__unpack(NULL, (size_t)n, k->in)
-                : NULL;
-        if (!m) {
-            link_break(k, "the raylet sent what cannot be parsed");
+        Raia__Agent__SupervisorDown *m;
+        struct proto_room room;
+        int r = n <= RAYLET_LINK_PACKET_MAX
+                    ? proto_unpack_in(&room, &raia__agent__supervisor_down__descriptor, k->in,
+                                      (size_t)n, &m)
+                    : -RAIA_ERR_LIMIT;
+        if (r < 0) {
+            link_break(k, r == -RAIA_ERR_NOMEM ? "out of memory"
+                                               : "the raylet sent what cannot be parsed");
             return;
         }
         k->ops->on_message(k->arg, m);
-        raia__agent__supervisor_down__free_unpacked(m, NULL);
+        proto_free_in(&room, m);
     }
 }
 

@@ -113,10 +113,9 @@ int raia_nodes(struct raia_node **ret, size_t *ret_count)
     r = ask(GCS_LIST_NODES, packed, raia__gcs__list_nodes_request__pack(&m, packed), &q);
     if (r < 0)
         return r;
-    reply = raia__gcs__list_nodes_reply__unpack(NULL, q.size, q.data);
-    question_fini(&q);
-    if (!reply)
-        return last_set(RAIA_ERR_PROTOCOL, "the GCS's answer cannot be read");
+    r = question_reply(&q, &raia__gcs__list_nodes_reply__descriptor, &reply);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < reply->n_nodes; i++) {
         size += node_bytes(reply->nodes[i]);
         total += reply->nodes[i]->n_total;
@@ -130,7 +129,7 @@ int raia_nodes(struct raia_node **ret, size_t *ret_count)
         *ret = all;
         *ret_count = reply->n_nodes;
     }
-    raia__gcs__list_nodes_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return all ? 0 : last_set(RAIA_ERR_NOMEM, "out of memory");
 }
 
@@ -161,13 +160,12 @@ int raia_kv_put(const char *ns, const char *key, const void *value, size_t size,
     r = ask(GCS_KV_PUT, packed, raia__gcs__kv_put_request__pack(&m, packed), &q);
     if (r < 0)
         return r;
-    reply = raia__gcs__kv_put_reply__unpack(NULL, q.size, q.data);
-    question_fini(&q);
-    if (!reply)
-        return last_set(RAIA_ERR_PROTOCOL, "the GCS's answer cannot be read");
+    r = question_reply(&q, &raia__gcs__kv_put_reply__descriptor, &reply);
+    if (r < 0)
+        return r;
     if (!reply->added && !overwrite)
         r = last_set(RAIA_ERR_EXISTS, "kv: '%s' has a value already", key);
-    raia__gcs__kv_put_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return r;
 }
 
@@ -190,10 +188,9 @@ int raia_kv_get(const char *ns, const char *key, void **ret, size_t *ret_size)
     r = ask(GCS_KV_GET, packed, raia__gcs__kv_get_request__pack(&m, packed), &q);
     if (r < 0)
         return r;
-    reply = raia__gcs__kv_get_reply__unpack(NULL, q.size, q.data);
-    question_fini(&q);
-    if (!reply)
-        return last_set(RAIA_ERR_PROTOCOL, "the GCS's answer cannot be read");
+    r = question_reply(&q, &raia__gcs__kv_get_reply__descriptor, &reply);
+    if (r < 0)
+        return r;
     if (!reply->found) {
         r = last_set(RAIA_ERR_NOT_FOUND, "kv: '%s' has no value", key);
     } else if (!(copy = mem_alloc(reply->value.len + 1))) {
@@ -206,7 +203,7 @@ int raia_kv_get(const char *ns, const char *key, void **ret, size_t *ret_size)
         if (ret_size)
             *ret_size = reply->value.len;
     }
-    raia__gcs__kv_get_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return r;
 }
 

@@ -252,11 +252,17 @@ static void actor_state(struct runtime *rt, raia_actor *a, const Raia__Gcs__Acto
 void actor_publication(struct runtime *rt, const uint8_t *data, size_t size)
 {
     Raia__Gcs__Publication *m;
+    struct proto_room room;
+    struct raia_error e;
     raia_actor *a;
+    int r = proto_unpack_in(&room, &raia__gcs__publication__descriptor, data, size, &m);
 
-    /* Replies and publications begin with a status. */
-    m = raia__gcs__publication__unpack(NULL, size, data);
-    if (!m)
+    if (r == -RAIA_ERR_NOMEM) {
+        /* It comes once: callers would wait without end for what it says. */
+        err_set(&e, RAIA_ERR_NOMEM, "out of memory for news of actors");
+        rt_die(rt, &e);
+    }
+    if (r < 0)
         return;
     for (size_t i = 0; i < m->n_actors; i++) {
         const Raia__Gcs__Actor *one = m->actors[i];
@@ -270,7 +276,7 @@ void actor_publication(struct runtime *rt, const uint8_t *data, size_t size)
         actor_state(rt, a, one);
         actor_release(rt, a);
     }
-    raia__gcs__publication__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
 }
 
 void actor_adopt(struct runtime *rt, raia_actor *a, const Raia__Gcs__Actor *m)

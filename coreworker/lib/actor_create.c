@@ -156,7 +156,8 @@ static void registered(struct runtime *rt, struct question *q, uint16_t type, in
 {
     const struct rec_status *s = (const struct rec_status *)(const void *)data;
     raia_actor *a = q->arg;
-    Raia__Gcs__RegisterActorReply *m;
+    Raia__Gcs__RegisterActorReply *m = NULL;
+    struct proto_room room;
     char text[256];
     size_t n;
 
@@ -170,14 +171,15 @@ static void registered(struct runtime *rt, struct question *q, uint16_t type, in
         registration_failed(rt, a, -status, n ? text : raia_strerror(status));
         return;
     }
-    m = raia__gcs__register_actor_reply__unpack(NULL, size - sizeof(*s), (const uint8_t *)(s + 1));
+    status = proto_unpack_in(&room, &raia__gcs__register_actor_reply__descriptor, s + 1,
+                             size - sizeof(*s), &m);
     a->registered = true;
     if (m && m->actor)
         actor_adopt(rt, a, m->actor);
     else
-        registration_failed(rt, a, RAIA_ERR_PROTOCOL, "the GCS's answer cannot be read");
-    if (m)
-        raia__gcs__register_actor_reply__free_unpacked(m, NULL);
+        registration_failed(rt, a, status == -RAIA_ERR_NOMEM ? RAIA_ERR_NOMEM : RAIA_ERR_PROTOCOL,
+                            "the GCS's answer cannot be read");
+    proto_free_in(&room, m);
 }
 
 /* Its arguments are there: registers it. */
@@ -211,11 +213,13 @@ static int register_named(struct runtime *rt, raia_actor **io)
         return last_set(-r, "actor %s: the constructor's arguments: %s", a->class->name,
                         raia_strerror(r));
     r = gcs_call(rt, &q, GCS_REGISTER_ACTOR, m, size);
-    reply = r < 0 ? NULL : raia__gcs__register_actor_reply__unpack(NULL, q.size, q.data);
-    question_fini(&q);
+    if (r == 0)
+        r = question_reply(&q, &raia__gcs__register_actor_reply__descriptor, &reply);
+    else
+        question_fini(&q);
     if (r < 0)
         return r;
-    if (!reply || !reply->actor || !reply->actor->spec || reply->actor->spec->actor_id.len != 16) {
+    if (!reply->actor || !reply->actor->spec || reply->actor->spec->actor_id.len != 16) {
         r = last_set(RAIA_ERR_PROTOCOL, "the GCS's answer cannot be read");
     } else if (reply->existed && memcmp(reply->actor->spec->actor_id.data, a->id, 16) != 0) {
         other = actor_by_id(rt, reply->actor->spec->actor_id.data);
@@ -236,8 +240,7 @@ static int register_named(struct runtime *rt, raia_actor **io)
     } else {
         actor_adopt(rt, a, reply->actor);
     }
-    if (reply)
-        raia__gcs__register_actor_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return r;
 }
 
@@ -348,11 +351,13 @@ int actor_find(struct runtime *rt, const char *name, const char *ns, raia_actor 
     if (raia__gcs__get_actor_request__get_packed_size(&m) > sizeof(packed))
         return last_set(RAIA_ERR_INVALID, "the actor's name is too long");
     r = gcs_call(rt, &q, GCS_GET_ACTOR, packed, raia__gcs__get_actor_request__pack(&m, packed));
-    reply = r < 0 ? NULL : raia__gcs__get_actor_reply__unpack(NULL, q.size, q.data);
-    question_fini(&q);
+    if (r == 0)
+        r = question_reply(&q, &raia__gcs__get_actor_reply__descriptor, &reply);
+    else
+        question_fini(&q);
     if (r < 0)
         return r;
-    if (!reply || !reply->found || !reply->actor || !reply->actor->spec ||
+    if (!reply->found || !reply->actor || !reply->actor->spec ||
         reply->actor->spec->actor_id.len != 16) {
         r = last_set(RAIA_ERR_NOT_FOUND, "there is no actor '%s' in namespace '%s'", name, m.ns);
     } else {
@@ -368,8 +373,7 @@ int actor_find(struct runtime *rt, const char *name, const char *ns, raia_actor 
             r = last_set(RAIA_ERR_NOMEM, "out of memory");
         }
     }
-    if (reply)
-        raia__gcs__get_actor_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return r;
 }
 

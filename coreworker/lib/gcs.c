@@ -91,6 +91,17 @@ int gcs_call(struct runtime *rt, struct question *q, uint16_t method, const void
     return q->status;
 }
 
+int question_reply(struct question *q, const ProtobufCMessageDescriptor *type, void *ret_reply)
+{
+    int r = proto_unpack(type, q->data, q->size, ret_reply);
+
+    question_fini(q);
+    return r < 0 ? last_set(-r, "%s",
+                            r == -RAIA_ERR_NOMEM ? "out of memory"
+                                                 : "the GCS's answer cannot be read")
+                 : 0;
+}
+
 void gcs_replied(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data, size_t size)
 {
     struct question *q, *next;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "proto/message.h"
 
 struct runtime;
 
@@ -32,6 +33,9 @@ struct question {
 int gcs_ask(struct runtime *rt, struct question *q, uint16_t method, const void *packed, size_t n);
 /* The same, and waits. On 0 q->data is the packed reply: question_fini. */
 int gcs_call(struct runtime *rt, struct question *q, uint16_t method, const void *packed, size_t n);
+/* After a gcs_call that gave 0: its reply as a message (proto_free), and question_fini, in any case;
+ * a failure is the last error. */
+int question_reply(struct question *q, const ProtobufCMessageDescriptor *type, void *ret_reply);
 void question_fini(struct question *q);
 void gcs_replied(struct runtime *rt, uint16_t type, uint64_t tag, const uint8_t *data, size_t size);
 void questions_fail(struct runtime *rt);

@@ -103,9 +103,17 @@ static void start_threads(struct runtime *rt)
     pthread_attr_destroy(&attr);
 }
 
+/* It is told of its actor once. If memory has run out, its end is what the raylet hears of. */
+static void worker_gives_up(struct runtime *rt)
+{
+    rt->leave = true;
+    rt_wake(rt, NULL);
+}
+
 void host_create(struct runtime *rt, const uint8_t *data, size_t size)
 {
-    Raia__Gcs__CreateActor *m = raia__gcs__create_actor__unpack(NULL, size, data);
+    Raia__Gcs__CreateActor *m = NULL;
+    int r = proto_unpack(&raia__gcs__create_actor__descriptor, data, size, &m);
     const Raia__Gcs__ActorSpec *spec = m && m->actor ? m->actor->spec : NULL;
     struct record_address owner;
     struct wire_task head;
@@ -113,11 +121,17 @@ void host_create(struct runtime *rt, const uint8_t *data, size_t size)
     struct process *p = NULL;
     struct raia_error e;
 
+    if (r == -RAIA_ERR_NOMEM) {
+        worker_gives_up(rt);
+        return;
+    }
     if (!spec || rt->host || spec->actor_id.len != 16 || spec->creation.len < sizeof(head))
         goto out;
     rt->host = mem_new(struct host);
-    if (!rt->host)
+    if (!rt->host) {
+        worker_gives_up(rt);
         goto out;
+    }
     list_init(&rt->host->seats);
     memcpy(rt->host->id, spec->actor_id.data, 16);
     rt->host->incarnation = m->actor->incarnation;
@@ -144,8 +158,7 @@ void host_create(struct runtime *rt, const uint8_t *data, size_t size)
         send_event(rt, RAIA__GCS__ACTOR_EVENT_KIND__ACTOR_EVENT_CREATE_FAILED, &e, false);
     }
 out:
-    if (m)
-        raia__gcs__create_actor__free_unpacked(m, NULL);
+    proto_free(m);
 }
 
 void host_constructed(struct runtime *rt, struct raia_call *c)
@@ -338,16 +351,17 @@ void host_exit(struct runtime *rt, bool intended, const char *why)
 
 void host_kill(struct runtime *rt, const uint8_t *data, size_t size)
 {
-    Raia__Gcs__KillActor *m = raia__gcs__kill_actor__unpack(NULL, size, data);
+    Raia__Gcs__KillActor *m = NULL;
     char why[256] = "it was killed";
-    bool ours = m && rt->host && m->actor_id.len == 16 &&
+    struct proto_room room;
+    bool ours = proto_unpack_in(&room, &raia__gcs__kill_actor__descriptor, data, size, &m) == 0 &&
+                rt->host && m->actor_id.len == 16 &&
                 memcmp(m->actor_id.data, rt->host->id, 16) == 0 &&
                 m->incarnation == rt->host->incarnation;
 
     if (m && m->reason && m->reason->text && m->reason->text[0])
         snprintf(why, sizeof(why), "%s", m->reason->text);
-    if (m)
-        raia__gcs__kill_actor__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
     if (ours)
         host_exit(rt, false, why);
 }

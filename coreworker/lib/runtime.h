@@ -49,6 +49,7 @@
 #include "lib/registry.h"
 #include "lib/store.h"
 #include "lib/task.h"
+#include "proto/message.h"
 #include "proto/record.h"
 #include "raia/raia.h"
 

@@ -152,11 +152,13 @@ static int open_pair(struct link *l, struct inbound *m, int ring, int page, int 
 
 static int accept_reply(struct runtime *rt, struct inbound *m, struct raia_error *e)
 {
-    Raia__Agent__HelloReply *reply = raia__agent__hello_reply__unpack(NULL, m->size, m->payload);
-    int r;
+    Raia__Agent__HelloReply *reply;
+    int r = proto_unpack(&raia__agent__hello_reply__descriptor, m->payload, m->size, &reply);
 
-    if (!reply)
-        return err_set(e, RAIA_ERR_PROTOCOL, "the raylet's answer cannot be read");
+    if (r < 0)
+        return err_set(e, -r, "%s",
+                       r == -RAIA_ERR_NOMEM ? "out of memory"
+                                            : "the raylet's answer cannot be read");
     if (reply->error && reply->error->code) {
         r = err_set(e, reply->error->code, "refused: %s",
                     reply->error->text ? reply->error->text : "");
@@ -188,7 +190,7 @@ static int accept_reply(struct runtime *rt, struct inbound *m, struct raia_error
     rt->pairs[0] = rt->raylet;
     doorbell_open(&rt->bell, rt->page, -1);
 out:
-    raia__agent__hello_reply__free_unpacked(reply, NULL);
+    proto_free(reply);
     return r;
 }
 
@@ -291,12 +293,13 @@ int session_open(struct runtime *rt, const struct raia_config *config, const cha
 
 static void on_peer_pair(struct runtime *rt, struct inbound *m)
 {
-    Raia__Agent__PeerPair *p = raia__agent__peer_pair__unpack(NULL, m->size, m->payload);
+    Raia__Agent__PeerPair *p;
     struct rec_peer_close refusal = {0};
     struct record_address address;
+    struct proto_room room;
     struct link *l;
 
-    if (!p)
+    if (proto_unpack_in(&room, &raia__agent__peer_pair__descriptor, m->payload, m->size, &p) < 0)
         return;
     if (!p->peer || p->peer->node_id.len != 16 || p->peer->worker_id.len != 16 || p->number == 0 ||
         p->number >= DOORBELL_KICK || rt->pairs[p->number])
@@ -318,16 +321,13 @@ static void on_peer_pair(struct runtime *rt, struct inbound *m)
     drain_link_opened(rt, l);
     /* It may have written before we could look. */
     doorbell_mark(&rt->bell, l->number);
-out:
-    raia__agent__peer_pair__free_unpacked(p, NULL);
-    return;
+    goto out;
 refuse:
     /* The other side must not wait for us. */
-    if (p) {
-        refusal.number = p->number;
-        link_send(rt, rt->raylet, REC_PEER_CLOSE, 0, &refusal, sizeof(refusal), false);
-        raia__agent__peer_pair__free_unpacked(p, NULL);
-    }
+    refusal.number = p->number;
+    link_send(rt, rt->raylet, REC_PEER_CLOSE, 0, &refusal, sizeof(refusal), false);
+out:
+    proto_free_in(&room, p);
 }
 
 void session_read(struct runtime *rt)

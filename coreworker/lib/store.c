@@ -40,11 +40,15 @@ static struct segment *segment_find(struct runtime *rt, uint32_t number)
 /* The raylet sends a segment once: for want of memory none is lost. */
 int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int fd)
 {
-    Raia__Agent__Segment *m = raia__agent__segment__unpack(NULL, size, data);
+    Raia__Agent__Segment *m = NULL;
+    struct proto_room room;
     struct segment *s;
-    int r = -RAIA_ERR_PROTOCOL;
+    int r = proto_unpack_in(&room, &raia__agent__segment__descriptor, data, size, &m);
 
-    if (!m || fd < 0)
+    if (r < 0)
+        goto out;
+    r = -RAIA_ERR_PROTOCOL;
+    if (fd < 0)
         goto out;
     if (segment_find(rt, m->segment))
         goto out;
@@ -72,8 +76,7 @@ int store_segment_came(struct runtime *rt, const uint8_t *data, size_t size, int
 out:
     if (!rt->spare_segment)
         rt->spare_segment = mem_new(struct segment);
-    if (m)
-        raia__agent__segment__free_unpacked(m, NULL);
+    proto_free_in(&room, m);
     return r;
 }
 

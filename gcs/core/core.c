@@ -88,9 +88,10 @@ void gcs_core_free(struct gcs_core *core)
 
 static int load_meta(struct gcs_core *core, struct storage_bytes value, struct raia_error *e)
 {
-    core->meta = pb_unpack(&raia__storage__meta__descriptor, value.data, value.size);
-    if (!core->meta)
-        return -RAIA_ERR_PROTOCOL;
+    int r = proto_unpack(&raia__storage__meta__descriptor, value.data, value.size, &core->meta);
+
+    if (r < 0)
+        return r;
     if (core->meta->schema > 1)
         return err_set(e, RAIA_ERR_VERSION,
                        "the storage was written by a newer version (schema %u, this one knows 1)",
@@ -109,6 +110,7 @@ static int load_row(struct gcs_core *core, struct gcs_now now, struct storage_by
                     struct storage_bytes value, struct raia_error *e)
 {
     void *row;
+    int r;
 
     if (in_table(key, "meta"))
         return load_meta(core, value, e);
@@ -116,20 +118,20 @@ static int load_row(struct gcs_core *core, struct gcs_now now, struct storage_by
         return kv_table_load(&core->kv, (const char *)key.data + 3, key.size - 3, value.data,
                              value.size);
     if (in_table(key, "node/")) {
-        row = pb_unpack(&raia__gcs__node__descriptor, value.data, value.size);
-        return row ? node_table_load(&core->nodes, now, row) : -RAIA_ERR_PROTOCOL;
+        r = proto_unpack(&raia__gcs__node__descriptor, value.data, value.size, &row);
+        return r < 0 ? r : node_table_load(&core->nodes, now, row);
     }
     if (in_table(key, "job/")) {
-        row = pb_unpack(&raia__storage__job_row__descriptor, value.data, value.size);
-        return row ? job_table_load(&core->jobs, row) : -RAIA_ERR_PROTOCOL;
+        r = proto_unpack(&raia__storage__job_row__descriptor, value.data, value.size, &row);
+        return r < 0 ? r : job_table_load(&core->jobs, row);
     }
     if (in_table(key, "sub/")) {
-        row = pb_unpack(&raia__storage__submission__descriptor, value.data, value.size);
-        return row ? submission_table_load(&core->submissions, row) : -RAIA_ERR_PROTOCOL;
+        r = proto_unpack(&raia__storage__submission__descriptor, value.data, value.size, &row);
+        return r < 0 ? r : submission_table_load(&core->submissions, row);
     }
     if (in_table(key, "actor/")) {
-        row = pb_unpack(&raia__gcs__actor__descriptor, value.data, value.size);
-        return row ? actor_table_load(&core->actors, row) : -RAIA_ERR_PROTOCOL;
+        r = proto_unpack(&raia__gcs__actor__descriptor, value.data, value.size, &row);
+        return r < 0 ? r : actor_table_load(&core->actors, row);
     }
     return 0; /* of a later version: left alone */
 }

@@ -5,20 +5,6 @@
 
 #include "base/mem.h"
 
-static void *pb_alloc(void *data, size_t size)
-{
-    (void)data;
-    return mem_alloc(size);
-}
-
-static void pb_release(void *data, void *p)
-{
-    (void)data;
-    mem_free(p);
-}
-
-static ProtobufCAllocator allocator = {.alloc = pb_alloc, .free = pb_release};
-
 uint8_t *pb_pack(const ProtobufCMessage *message, size_t *ret_size)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
@@ -31,7 +17,10 @@ uint8_t *pb_pack(const ProtobufCMessage *message, size_t *ret_size)
 
 void *pb_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size)
 {
-    return protobuf_c_message_unpack(type, &allocator, size, data);
+    void *message = NULL;
+
+    (void)proto_unpack(type, data, size, &message);
+    return message;
 }
 
 void *pb_copy(const ProtobufCMessage *message)
@@ -46,8 +35,7 @@ void *pb_copy(const ProtobufCMessage *message)
 
 void pb_free(ProtobufCMessage *message)
 {
-    if (message)
-        protobuf_c_message_free_unpacked(message, &allocator);
+    proto_free(message);
 }
 
 void pb_freep(void *message)

@@ -7,7 +7,8 @@
  *
  * Ownership: messages made here (and their fields, set with pb_set_*) are on mem_*; pb_free frees
  * all of it. Messages built on the stack with borrowed fields are packed only, never freed.
- * Threads: any. Failure: NULL or -NOMEM; pb_unpack NULL also for malformed bytes.
+ * Threads: any. Failure: NULL or -NOMEM; pb_unpack NULL also for malformed bytes
+ * (proto_unpack tells them apart).
  */
 #ifndef CORE_PB_H
 #define CORE_PB_H
@@ -15,6 +16,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
+#include "proto/message.h"
 #include "raia/error.h"
 
 void *pb_copy(const ProtobufCMessage *message);

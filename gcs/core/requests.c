@@ -427,6 +427,7 @@ void gcs_core_call(struct gcs_core *core, struct gcs_now now, unsigned method, c
     struct request q = {.core = core, .now = now, .w = w};
     ProtobufCMessage *message;
     size_t i = 0;
+    int r;
 
     while (method < service->n_methods && i < N_HANDLERS &&
            strcmp(handlers[i].name, service->methods[method].name) != 0)
@@ -439,9 +440,9 @@ void gcs_core_call(struct gcs_core *core, struct gcs_now now, unsigned method, c
         refuse(w, RAIA_ERR_UNAVAILABLE, "the control store is overloaded, or starting again");
         return;
     }
-    message = pb_unpack(service->methods[method].input, data, size);
-    if (!message) {
-        refuse(w, RAIA_ERR_PROTOCOL, "malformed request");
+    r = proto_unpack(service->methods[method].input, data, size, &message);
+    if (r < 0) {
+        refuse(w, -r, r == -RAIA_ERR_NOMEM ? "out of memory" : "malformed request");
         return;
     }
     q.message = message;

@@ -88,10 +88,8 @@ static void *keep(struct merge *m, const ProtobufCMessageDescriptor *d, const vo
 {
     struct kept *k = mem_new(struct kept);
 
-    *ret_r = k ? -RAIA_ERR_PROTOCOL : -RAIA_ERR_NOMEM;
-    if (k)
-        k->m = pb_unpack(d, data, size);
-    if (!k || !k->m) {
+    *ret_r = k ? proto_unpack(d, data, size, &k->m) : -RAIA_ERR_NOMEM;
+    if (*ret_r < 0) {
         mem_free(k);
         return NULL;
     }

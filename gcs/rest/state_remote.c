@@ -48,12 +48,13 @@ static void add_row(void *arg, struct json *row)
 
 static int take_workers(struct inquiry *q, const struct ask_node *node)
 {
-    _cleanup_(pb_freep) Raia__Raylet__ListWorkersReply *reply =
-        pb_unpack(&raia__raylet__list_workers_reply__descriptor, node->data, node->size);
+    _cleanup_(proto_freep) Raia__Raylet__ListWorkersReply *reply = NULL;
     char ip[256];
+    int r =
+        proto_unpack(&raia__raylet__list_workers_reply__descriptor, node->data, node->size, &reply);
 
-    if (!reply)
-        return -RAIA_ERR_PROTOCOL;
+    if (r < 0)
+        return r;
     rest_host_of(node->address, ip, sizeof ip);
     for (size_t i = 0; i < reply->n_workers; i++)
         listing_row(&q->l, merge_worker_row(reply->workers[i], &node->id, ip));

@@ -74,10 +74,11 @@ static void call(struct rest *rest, const char *method, const ProtobufCMessage *
 
 static void answer_found(struct http_exchange *x, const void *data, size_t size)
 {
-    _cleanup_(pb_freep) Raia__Gcs__KvGetReply *reply =
-        pb_unpack(&raia__gcs__kv_get_reply__descriptor, data, size);
+    _cleanup_(proto_freep) Raia__Gcs__KvGetReply *reply = NULL;
 
-    if (reply && reply->found)
+    if (proto_unpack(&raia__gcs__kv_get_reply__descriptor, data, size, &reply) < 0)
+        http_answer_error(x, 503, "out of memory");
+    else if (reply->found)
         http_answer_text(x, 200, "it is there");
     else
         http_answer_text(x, 404, "there is no such package");

@@ -116,7 +116,11 @@ static void put_message(void *arg, struct rpc_stream *st, const void *data, size
     (void)st;
     if (!x->st || x->working)
         return; /* the answer is on its way */
-    up = pb_unpack(&raia__gcs__package_up__descriptor, data, size);
+    if (proto_unpack(&raia__gcs__package_up__descriptor, data, size, &up) == -RAIA_ERR_NOMEM) {
+        (void)err_set(&e, RAIA_ERR_NOMEM, "put package: out of memory");
+        put_end(x, &e);
+        return;
+    }
     if (up && up->body_case == RAIA__GCS__PACKAGE_UP__BODY_HEADER && !x->w) {
         put_header(x, up->header);
     } else if (up && up->body_case == RAIA__GCS__PACKAGE_UP__BODY_CHUNK && x->w) {
@@ -236,8 +240,9 @@ static void get_message(void *arg, struct rpc_stream *st, const void *data, size
 
     if (x->finished || x->fd >= 0)
         return;
-    up = pb_unpack(&raia__gcs__package_up__descriptor, data, size);
-    if (!up || up->body_case != RAIA__GCS__PACKAGE_UP__BODY_HEADER) {
+    if (proto_unpack(&raia__gcs__package_up__descriptor, data, size, &up) == -RAIA_ERR_NOMEM) {
+        (void)err_set(&e, RAIA_ERR_NOMEM, "get package: out of memory");
+    } else if (!up || up->body_case != RAIA__GCS__PACKAGE_UP__BODY_HEADER) {
         (void)err_set(&e, RAIA_ERR_PROTOCOL, "get package: a header was expected");
     } else {
         x->fd = packages_read(x->service->options.packages, up->header->sha256, &bytes, &mode);

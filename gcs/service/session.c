@@ -92,7 +92,11 @@ static void on_message(void *arg, struct rpc_stream *st, const void *data, size_
 
     if (!x->st || x->service->stopping)
         return;
-    up = pb_unpack(&raia__gcs__session_up__descriptor, data, size);
+    if (proto_unpack(&raia__gcs__session_up__descriptor, data, size, &up) == -RAIA_ERR_NOMEM) {
+        (void)err_set(&e, RAIA_ERR_NOMEM, "session: out of memory");
+        refuse(x, &e);
+        return;
+    }
     if (!up || (x->open ? up->body_case == RAIA__GCS__SESSION_UP__BODY_HELLO
                         : up->body_case != RAIA__GCS__SESSION_UP__BODY_HELLO)) {
         (void)err_set(&e, RAIA_ERR_PROTOCOL, "session: %s",
