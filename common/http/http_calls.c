@@ -72,14 +72,38 @@ static int on_timer(CURLM *multi, long ms, void *arg)
     return c->stepping || c->flushed ? 0 : arm(c);
 }
 
+static void wake(struct http_client *c)
+{
+    uint64_t one = 1;
+    (void)!write(c->wake_fd, &one, sizeof one);
+}
+
+/*
+ * Calls libcurl. Without memory it forgets a socket, and does not say whose: somebody would wait for
+ * ever, so all calls fail.
+ */
+static void act(struct http_client *c, int fd, int what)
+{
+    int running = 0;
+    if (curl_multi_socket_action(c->multi, fd, what, &running) == CURLM_OK)
+        return;
+    for (unsigned i = 0; i < c->max_calls; i++) {
+        struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
+        if (!t || t->is_new || t->failure)
+            continue;
+        t->failure = -RAIA_ERR_NOMEM;
+        c->any_canceled = true;
+    }
+    wake(c);
+}
+
 /* Calls libcurl if it wants to be; false: it does not yet. */
 static bool on_time(struct http_client *c)
 {
-    int running = 0;
     if (!c->due || c->due > clock_now_ns())
         return false;
     c->due = 0;
-    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(c, CURL_SOCKET_TIMEOUT, 0);
     return true;
 }
 
@@ -99,7 +123,7 @@ int http_client_new(unsigned max_calls, struct http_client **ret_client, struct 
     c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     c->calls = mem_calloc(c->max_calls, sizeof(struct http_call *));
-    c->multi = curl_multi_init();
+    c->multi = http_curl_ready__() == 0 ? curl_multi_init() : NULL;
     int sys = errno;
     if (!watch(c, c->timer_fd) || !watch(c, c->wake_fd) || !c->multi || !c->calls ||
         curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ||
@@ -166,12 +190,6 @@ static void finish_canceled(struct http_client *c)
     }
 }
 
-static void wake(struct http_client *c)
-{
-    uint64_t one = 1;
-    (void)!write(c->wake_fd, &one, sizeof one);
-}
-
 /* What libcurl has done with. */
 static void finish_done(struct http_client *c)
 {
@@ -206,17 +224,20 @@ static void settle(struct http_client *c)
 void http_client_flush(struct http_client *c)
 {
     c->flushed = true;
-    if (c->any_new || c->any_canceled || (c->due && c->due <= clock_now_ns()))
+    if (c->any_new || c->any_canceled || (c->due && c->due <= clock_now_ns())) {
+        http_curl_begin__();
         settle(c);
-    else
+    } else {
         (void)arm(c);
+    }
 }
 
 void http_client_step(struct http_client *c)
 {
     struct epoll_event ev[EVENTS_MAX];
     c->stepping = true;
-    int running = 0, n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
+    http_curl_begin__();
+    int n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, 0);
     for (int i = 0; i < n; i++) {
         uint64_t times;
         if (ev[i].data.fd == c->wake_fd) {
@@ -231,7 +252,7 @@ void http_client_step(struct http_client *c)
         int what = (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
                    (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                    (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        curl_multi_socket_action(c->multi, ev[i].data.fd, what, &running);
+        act(c, ev[i].data.fd, what);
     }
     settle(c);
 }

@@ -25,6 +25,7 @@ int http_do(const struct http_request *rq, struct http_reply *ret_reply, struct 
     int r = http_transfer_new__(rq, &t, e);
     if (r < 0)
         return r;
+    http_curl_begin__();
     r = http_transfer_end__(t, curl_easy_perform(t->easy), e);
     if (r < 0)
         return r;

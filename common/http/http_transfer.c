@@ -5,21 +5,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode global = CURLE_FAILED_INIT;
-
-static void init_global(void)
-{
-    global = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static int end_with(struct http_transfer *t, int code)
 {
@@ -114,36 +105,45 @@ static bool set_headers(struct http_transfer *t, const struct http_request *rq)
     return true;
 }
 
-#define SET(option, value) (curl_easy_setopt(t->easy, option, value) == CURLE_OK)
+static bool taken(struct http_transfer *t, CURLcode code)
+{
+    if (code == CURLE_OUT_OF_MEMORY)
+        t->failure = -RAIA_ERR_NOMEM;
+    return code == CURLE_OK;
+}
+
+#define SET(option, value) taken(t, curl_easy_setopt(t->easy, option, value))
 
 /* libcurl keeps a copy: the texts may go. */
 static bool set_pem(struct http_transfer *t, CURLoption option, const char *pem)
 {
     struct curl_blob blob = {(void *)(uintptr_t)pem, pem ? strlen(pem) : 0, CURL_BLOB_COPY};
-    return !pem || curl_easy_setopt(t->easy, option, &blob) == CURLE_OK;
+    return !pem || taken(t, curl_easy_setopt(t->easy, option, &blob));
 }
 
 /*
  * The CAs that everybody trusts: libcurl's own file, or, in an image that has none, the one that lies
- * beside our libraries. NULL: libcurl's.
+ * beside our libraries (*ret_path NULL: libcurl's).
  */
-static char *bundled_cas(void)
+static int bundled_cas(char **ret_path)
 {
     char self[4096];
     ssize_t n = access("/etc/ssl/certs/ca-certificates.crt", R_OK) == 0
                     ? -1
                     : readlink("/proc/self/exe", self, sizeof self - 1);
+    *ret_path = NULL;
     if (n <= 0)
-        return NULL;
+        return 0;
     self[n] = 0;
     char *slash = strrchr(self, '/');
     char *path =
         mem_printf("%.*s/../lib/ca-certificates.crt", slash ? (int)(slash - self) : 0, self);
-    if (path && access(path, R_OK) < 0) {
-        mem_free(path);
-        return NULL;
-    }
-    return path;
+    if (!path)
+        return -RAIA_ERR_NOMEM;
+    if (access(path, R_OK) == 0)
+        *ret_path = STEAL(path);
+    mem_free(path);
+    return 0;
 }
 
 static bool set_tls(struct http_transfer *t, const struct http_request *rq)
@@ -151,7 +151,11 @@ static bool set_tls(struct http_transfer *t, const struct http_request *rq)
     bool ok = set_pem(t, CURLOPT_CAINFO_BLOB, rq->ca_pem) &&
               set_pem(t, CURLOPT_SSLCERT_BLOB, rq->cert_pem) &&
               set_pem(t, CURLOPT_SSLKEY_BLOB, rq->key_pem);
-    _cleanup_(mem_freep) char *cas = rq->ca_file || rq->ca_pem ? NULL : bundled_cas();
+    _cleanup_(mem_freep) char *cas = NULL;
+    if (ok && !rq->ca_file && !rq->ca_pem && bundled_cas(&cas) < 0) {
+        t->failure = -RAIA_ERR_NOMEM;
+        return false;
+    }
     if (cas)
         ok = ok && SET(CURLOPT_CAINFO, cas);
     if (rq->ca_file)
@@ -218,9 +222,8 @@ int http_transfer_new__(const struct http_request *rq, struct http_transfer **re
     if (!rq->url || (strncmp(rq->url, "http://", 7) != 0 && strncmp(rq->url, "https://", 8) != 0))
         return err_set(e, RAIA_ERR_INVALID, "'%.200s' is no http:// or https:// URL",
                        rq->url ? rq->url : "");
-    pthread_once(&once, init_global);
     _cleanup_(http_transfer_freep__) struct http_transfer *t = mem_new(struct http_transfer);
-    if (!t || global != CURLE_OK || !(t->easy = curl_easy_init()))
+    if (!t || http_curl_ready__() < 0 || !(t->easy = curl_easy_init()))
         return err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP request");
     bool body = rq->body || rq->body_from_fd;
     snprintf(t->where, sizeof t->where, "%s %.*s",
@@ -286,6 +289,8 @@ int http_transfer_end__(struct http_transfer *t, CURLcode code, struct raia_erro
         return err_set(e, -t->failure, "%s: %s", t->where,
                        t->failure == -RAIA_ERR_LIMIT ? "the reply is too large"
                                                      : raia_strerror(t->failure));
+    if (code != CURLE_OK && http_curl_ran_out__())
+        return err_set(e, RAIA_ERR_NOMEM, "%s: out of memory", t->where);
     if (code != CURLE_OK)
         return err_set(e, code_of(code), "%s: %s", t->where,
                        t->text[0] ? t->text : curl_easy_strerror(code));

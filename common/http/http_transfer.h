@@ -24,6 +24,11 @@ struct http_transfer {
     char where[160];            /* method and URL, without query, for messages */
 };
 
+/* Before each first use of libcurl. 0 or -NOMEM. Threads: any. */
+int http_curl_ready__(void);
+/* Before libcurl works on transfers; then: an allocation of its own has failed since, in this thread. */
+void http_curl_begin__(void);
+bool http_curl_ran_out__(void);
 int http_transfer_new__(const struct http_request *rq, struct http_transfer **ret_t,
                         struct raia_error *e);
 void http_transfer_free__(struct http_transfer *t);
