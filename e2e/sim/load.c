@@ -418,11 +418,11 @@ void load_release(struct proc *p)
         object_release(&p->objects, p->kept[--p->n_kept]);
 }
 
-static uint64_t large_size(struct act *a)
+static uint64_t large_size(struct prng *p)
 {
-    unsigned most = prng_chance(dice(a), 0.65) ? 8 : WORLD_LARGE_MAX / WORLD_STAMP;
+    unsigned most = prng_chance(p, 0.65) ? 8 : WORLD_LARGE_MAX / WORLD_STAMP;
 
-    return (uint64_t)prng_range(dice(a), 1, most) * WORLD_STAMP;
+    return (uint64_t)prng_range(p, 1, most) * WORLD_STAMP;
 }
 
 static void put(struct act *a)
@@ -438,7 +438,7 @@ static void put(struct act *a)
     if (!o)
         return;
     o->handles = 1;
-    large_make(a, o, large_size(a), inner, n);
+    large_make(a, o, large_size(dice(a)), inner, n);
 }
 
 /* A result that is large: the caller's object, made here. */
@@ -446,6 +446,8 @@ static bool large_result(struct act *a)
 {
     struct call *c = a->call;
     struct raia_ref *inner[3], *o;
+    struct prng same; /* for each attempt: what is there already counts as its value */
+    uint64_t id;
 
     if (!c || c->status < 0 || c->canceled || c->prog.fails || !a->p->c->large ||
         prng_chance(dice(a), 0.4))
@@ -455,7 +457,9 @@ static bool large_result(struct act *a)
         return false;
     o->owner = c->caller;
     object_hold(o);
-    large_make(a, o, large_size(a), inner, some_settled(a, inner, 3));
+    memcpy(&id, c->caller->address.worker, sizeof(id));
+    prng_seed(&same, id ^ c->head.counter);
+    large_make(a, o, large_size(&same), inner, some_settled(a, inner, 3));
     return true;
 }
 
