@@ -31,6 +31,7 @@ struct http_client {
     struct http_call **calls; /* max_calls slots; NULL: free */
     bool any_canceled;        /* a slot's transfer has failure -CANCELED */
     bool any_new;             /* a slot's transfer is not with libcurl yet */
+    bool broken;              /* libcurl's is of no use any more */
     bool closing;             /* refuses calls */
 };
 
@@ -78,22 +79,12 @@ static void wake(struct http_client *c)
     (void)!write(c->wake_fd, &one, sizeof one);
 }
 
-/*
- * Calls libcurl. Without memory it forgets a socket, and does not say whose: somebody would wait for
- * ever, so all calls fail.
- */
 static void act(struct http_client *c, int fd, int what)
 {
     int running = 0;
-    if (curl_multi_socket_action(c->multi, fd, what, &running) == CURLM_OK)
+    if (c->broken || curl_multi_socket_action(c->multi, fd, what, &running) == CURLM_OK)
         return;
-    for (unsigned i = 0; i < c->max_calls; i++) {
-        struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
-        if (!t || t->is_new || t->failure)
-            continue;
-        t->failure = -RAIA_ERR_NOMEM;
-        c->any_canceled = true;
-    }
+    c->broken = true;
     wake(c);
 }
 
@@ -113,6 +104,40 @@ static bool watch(struct http_client *c, int fd)
     return fd >= 0 && epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
+static CURLM *multi_new(struct http_client *c)
+{
+    CURLM *m = http_curl_ready__() == 0 ? curl_multi_init() : NULL;
+    if (m && (curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_socket) ||
+              curl_multi_setopt(m, CURLMOPT_SOCKETDATA, c) ||
+              curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
+              curl_multi_setopt(m, CURLMOPT_TIMERDATA, c))) {
+        curl_multi_cleanup(m);
+        m = NULL;
+    }
+    return m;
+}
+
+/*
+ * Without memory for a socket's entry libcurl 7.88 forgets who waits for that socket, does not say
+ * whose call it was, and divides by zero when the entry is used again. So all of its calls fail, its
+ * connections go, and the next calls have a new one.
+ */
+static void renew(struct http_client *c)
+{
+    for (unsigned i = 0; i < c->max_calls; i++) {
+        struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
+        if (!t || t->is_new)
+            continue;
+        curl_multi_remove_handle(c->multi, t->easy);
+        t->failure = t->failure ? t->failure : -RAIA_ERR_NOMEM;
+        t->lost = c->any_canceled = true;
+    }
+    curl_multi_cleanup(c->multi);
+    c->due = 0;
+    c->multi = multi_new(c);
+    c->broken = !c->multi;
+}
+
 int http_client_new(unsigned max_calls, struct http_client **ret_client, struct raia_error *e)
 {
     struct http_client *c = mem_new(struct http_client);
@@ -123,13 +148,9 @@ int http_client_new(unsigned max_calls, struct http_client **ret_client, struct 
     c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     c->calls = mem_calloc(c->max_calls, sizeof(struct http_call *));
-    c->multi = http_curl_ready__() == 0 ? curl_multi_init() : NULL;
+    c->multi = multi_new(c);
     int sys = errno;
-    if (!watch(c, c->timer_fd) || !watch(c, c->wake_fd) || !c->multi || !c->calls ||
-        curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ||
-        curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) ||
-        curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer) ||
-        curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c)) {
+    if (!watch(c, c->timer_fd) || !watch(c, c->wake_fd) || !c->multi || !c->calls) {
         bool nomem = !c->calls || !c->multi;
         http_client_free(c);
         return nomem ? err_set(e, RAIA_ERR_NOMEM, "out of memory for an HTTP client")
@@ -185,7 +206,7 @@ static void finish_canceled(struct http_client *c)
     c->any_canceled = false;
     for (unsigned i = 0; i < c->max_calls; i++) {
         struct http_transfer *t = c->calls[i] ? c->calls[i]->impl : NULL;
-        if (t && (t->failure == -RAIA_ERR_CANCELED || t->failure == -RAIA_ERR_NOMEM))
+        if (t && (t->lost || t->failure == -RAIA_ERR_CANCELED || t->failure == -RAIA_ERR_NOMEM))
             finish(c, c->calls[i], CURLE_OK);
     }
 }
@@ -213,6 +234,8 @@ static void settle(struct http_client *c)
     int rounds = 0;
     c->stepping = true;
     do {
+        if (c->broken)
+            renew(c);
         begin_new(c);
         finish_canceled(c);
         finish_done(c);
@@ -224,7 +247,7 @@ static void settle(struct http_client *c)
 void http_client_flush(struct http_client *c)
 {
     c->flushed = true;
-    if (c->any_new || c->any_canceled || (c->due && c->due <= clock_now_ns())) {
+    if (c->broken || c->any_new || c->any_canceled || (c->due && c->due <= clock_now_ns())) {
         http_curl_begin__();
         settle(c);
     } else {
@@ -268,6 +291,8 @@ int http_client_start(struct http_client *c, struct http_call *call, const struc
     int r = http_transfer_new__(rq, &t, e);
     if (r < 0)
         return r;
+    if (!c->multi && (c->multi = multi_new(c)))
+        c->broken = false;
     CURLMcode added = curl_multi_add_handle(c->multi, t->easy);
     if (added == CURLM_RECURSIVE_API_CALL) {
         t->is_new = c->any_new = true;

@@ -22,6 +22,11 @@
  * (its owner's).
  * Failure: -UNAVAILABLE (no connection), -TIMEOUT, -LIMIT (the reply is too large), -CANCELED,
  * -PERMISSION (TLS), -PROTOCOL, -INVALID (bad URL), -NOMEM, or what on_body returned.
+ *
+ * libcurl allocates through base/mem.h. When it has no memory for a socket it no longer knows who
+ * waits for it: then all calls of that client end with -NOMEM, and its connections are closed; those
+ * that are started later go over new ones. A name that its resolver's own thread has no memory for is
+ * -UNAVAILABLE. nghttp2 and libmicrohttpd allocate by themselves (http_curl.c).
  */
 #ifndef HTTP_HTTP_CLIENT_H
 #define HTTP_HTTP_CLIENT_H

@@ -19,6 +19,7 @@ struct http_transfer {
     int body_fd;                /* upload from here */
     size_t body_left;           /* bytes still to be read from it */
     bool is_new;                /* not with libcurl yet */
+    bool lost;                  /* nor any more: libcurl had no memory */
     int failure;                /* a code of ours that ended the transfer; 0: none */
     char text[CURL_ERROR_SIZE]; /* what libcurl says */
     char where[160];            /* method and URL, without query, for messages */

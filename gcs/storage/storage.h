@@ -25,6 +25,8 @@
  * Ownership: the request structs are the caller's and stay put, with the bytes that they point to,
  * until their callback, which fires exactly once (from storage_step, or with -CANCELED from
  * storage_free). Threads: the owner's; drivers may have threads of their own.
+ * Whichever allocation fails, SQLite's own included, a request succeeded, or failed with -NOMEM and
+ * nothing of it is there when the storage is opened again.
  * Failure: -STATE (a compare failed), -LIMIT (larger than storage_limits), -INVALID (a key twice),
  * -DISK_FULL, -IO, -NOMEM, -CANCELED.
  */

@@ -1,7 +1,9 @@
 /*
- * Out of memory, in the clients and in the server: an error or an answer, nothing lost, no wait
- * without end.
+ * Out of memory, in the clients (libcurl included) and in the server: an error or an answer, nothing
+ * lost, no wait without end.
  */
+#include <unistd.h>
+
 #include "base/test/each_alloc.h"
 #include "http_fixture.h"
 
@@ -147,12 +149,133 @@ static int step_ws(void *arg)
     return talk(f.ws_url, &e);
 }
 
+/* What goes up and comes back by other ways: a name to be looked up, a file, no body, a stream taken
+ * as it comes. */
+static int take(void *arg, const void *data, size_t len)
+{
+    (void)data;
+    *(size_t *)arg += len;
+    return 0;
+}
+
+static int by_name(const char *method, const char *path, bool fresh, int body_fd, size_t *ret_taken)
+{
+    char url[160];
+    _cleanup_(http_reply_done) struct http_reply rp = {0};
+    struct raia_error e = {0};
+    struct http_request rq = {.method = method,
+                              .url = url,
+                              .bearer = TOKEN,
+                              .fresh = fresh,
+                              .body_from_fd = body_fd >= 0,
+                              .body_fd = body_fd,
+                              .body_len = body_fd >= 0 ? 8 : 0,
+                              .on_body = ret_taken ? take : NULL,
+                              .on_body_arg = ret_taken,
+                              .timeout_ms = WAIT_MS};
+    snprintf(url, sizeof url, "http://localhost:%s%s", strrchr(f.url, ':') + 1, path);
+    int r = http_do(&rq, &rp, &e);
+    return r < 0 ? r : rp.status == 200 ? 0 : -RAIA_ERR_PROTOCOL;
+}
+
+static int step_ways(void *arg)
+{
+    FILE *file = arg;
+    size_t taken = 0;
+    cr_assert_eq(lseek(fileno(file), 0, SEEK_SET), 0);
+    int r = by_name(NULL, "/stream", true, -1, &taken);
+    if (r == 0)
+        cr_assert_eq(taken, 10);
+    if (r == 0)
+        r = by_name("POST", "/json", false, fileno(file), NULL);
+    return r;
+}
+
+/* Calls of one client at a time, then again: whichever allocation failed, each has ended, with a
+ * reply or NOMEM, and what begins later works. */
+#define CALLS 4
+
+struct ended {
+    struct http_call call; /* first */
+    bool done;             /* it ended */
+    int code;              /* its status, or negative */
+};
+
+static void on_ended(struct http_call *call, const struct http_reply *reply,
+                     const struct raia_error *error, void *arg)
+{
+    struct ended *x = (struct ended *)(void *)call;
+    (void)arg;
+    cr_assert_not(x->done);
+    x->done = true;
+    x->code = error->code ? -error->code : reply->status;
+}
+
+static void all_at_once(struct http_client *c, int codes[CALLS])
+{
+    static const char *const paths[CALLS] = {"/text/a", "/stream", "/json", "/text/b"};
+    struct ended calls[CALLS] = {0};
+    for (int i = 0; i < CALLS; i++) {
+        char url[160];
+        struct raia_error e = {0};
+        struct http_request rq = {.url = url, .bearer = TOKEN, .timeout_ms = WAIT_MS};
+        snprintf(url, sizeof url, "%s%s", f.url, paths[i]);
+        if (i == 2) {
+            rq.body = "{\"a\":[1,2]}";
+            rq.body_len = strlen(rq.body);
+        }
+        codes[i] = http_client_start(c, &calls[i].call, &rq, on_ended, NULL, &e);
+        calls[i].done = codes[i] < 0;
+        calls[i].code = codes[i];
+    }
+    for (int i = 0; i < CALLS; i++) {
+        while (!calls[i].done) {
+            struct pollfd p = {.fd = http_client_fd(c), .events = POLLIN};
+            cr_assert_gt(poll(&p, 1, WAIT_MS), 0, "nothing happens");
+            http_client_step(c);
+        }
+        codes[i] = calls[i].code;
+    }
+}
+
+static unsigned calls_failing(void)
+{
+    unsigned failed = 0;
+    bool reached = true;
+    for (uint64_t n = 1; reached; n++) {
+        struct http_client *c = NULL;
+        struct raia_error e = {0};
+        int codes[CALLS];
+        cr_assert_eq(http_client_new(0, &c, &e), 0);
+        mem_fail_nth(n);
+        all_at_once(c, codes);
+        reached = mem_fail_count() >= n;
+        mem_fail_nth(0);
+        for (int i = 0; i < CALLS; i++) {
+            cr_assert(codes[i] == 200 || codes[i] == -RAIA_ERR_NOMEM, "allocation %u, call %d: %d",
+                      (unsigned)n, i, codes[i]);
+            failed += codes[i] < 0;
+        }
+        all_at_once(c, codes);
+        for (int i = 0; i < CALLS; i++)
+            cr_assert_eq(codes[i], 200, "after allocation %u, call %d: %d", (unsigned)n, i,
+                         codes[i]);
+        http_client_free(c);
+    }
+    return failed;
+}
+
 /* The clients: requests one at a time, calls on a loop, WebSockets. */
 Test(http_memory, clients, .timeout = 100)
 {
     fixture_start(&f, routes, ROUTES, (struct http_server_options){0});
-    cr_assert_geq(each_alloc(step_do, NULL), 5);
-    cr_assert_geq(each_alloc(step_calls, NULL), 4);
+    FILE *file = tmpfile();
+    cr_assert(file && fputs("{\"a\": 1}", file) >= 0 && fflush(file) == 0);
+    cr_assert_geq(each_alloc(step_do, NULL), 50);
+    cr_assert_geq(each_alloc(step_calls, NULL), 50);
+    cr_assert_geq(each_alloc(step_ways, file), 50);
+    cr_assert_geq(calls_failing(), 100);
+    fclose(file);
     cr_assert_geq(each_alloc(step_ws, NULL), 2);
     fixture_end(&f);
 }
