@@ -328,8 +328,8 @@ operator_dies_between_writes() {
         wait "$operator_pid" || status=$?
         equal "exit status at the write number $w" 86 "$status"
         t0=$(now)
-        k get rayjob "$name" -o json | jq -c "{after: $w, state: .status.jobDeploymentStatus, cluster: .status.rayClusterName}" >&2
-        k get pods,services,secrets,jobs,rayclusters -o name | grep -v raia-operator | tr '\n' ' ' >&2
+        say "$(k get rayjob "$name" -o json | jq -r '"it is \(.status.jobDeploymentStatus // "new"), and there is:"') $(k get pods,services,secrets,jobs,rayclusters -o name |
+            sed 's/\..*\//\//; /raia-operator/d; /helm/d' | tr '\n' ' ')"
         operator_here "$KUBECONFIG"
         completed 180 "$name"
         row "operator dies after its write number $w" "started again: the RayJob is \`Complete\`" "$t0"
@@ -578,7 +578,7 @@ proxied() {
     done
     k delete rayjobs,rayclusters --all --wait=false >/dev/null
     until_ok 240 nothing || fail "left behind the fault proxy: $(k get pods,services,secrets,jobs,rayclusters,rayjobs -o name)"
-    "$tree/e2e/kube/proxy" stats "$folder" >&2
+    say "what the proxy did: $("$tree/e2e/kube/proxy" stats "$folder")"
     for w in cut gone status lose drop latency; do [ "$(did $w)" -ge 3 ] || fail "the proxy did not $w three times"; done
     rules '[]'
     operator_away
