@@ -164,6 +164,9 @@ static bool set_tls(struct http_transfer *t, const struct http_request *rq)
         ok = ok && SET(CURLOPT_SSLCERT, rq->cert_file);
     if (rq->key_file)
         ok = ok && SET(CURLOPT_SSLKEY, rq->key_file);
+    /* Sessions are kept with the handle, which serves one request: none is used again. And without
+     * memory libcurl 7.88 keeps a freed text with one, and frees it again. */
+    ok = ok && SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (rq->insecure)
         ok = ok && SET(CURLOPT_SSL_VERIFYPEER, 0L) && SET(CURLOPT_SSL_VERIFYHOST, 0L);
     return ok;

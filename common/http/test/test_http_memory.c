@@ -2,9 +2,12 @@
  * Out of memory, in the clients (libcurl included) and in the server: an error or an answer, nothing
  * lost, no wait without end.
  */
+#include <microhttpd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/test/each_alloc.h"
+#include "crypto/crypto.h"
 #include "http_fixture.h"
 
 static void on_text(struct http_exchange *x, void *arg)
@@ -278,6 +281,66 @@ Test(http_memory, clients, .timeout = 100)
     fclose(file);
     cr_assert_geq(each_alloc(step_ws, NULL), 2);
     fixture_end(&f);
+}
+
+/* A server that speaks TLS, on a thread of its own. */
+static enum MHD_Result on_tls(void *arg, struct MHD_Connection *c, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
+{
+    struct MHD_Response *rp =
+        MHD_create_response_from_buffer(5, (void *)(uintptr_t) "hello", MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result r = MHD_queue_response(c, MHD_HTTP_OK, rp);
+    (void)arg, (void)url, (void)method, (void)version, (void)data, (void)size, (void)state;
+    MHD_destroy_response(rp);
+    return r;
+}
+
+struct tls {
+    char url[64];            /* https://127.0.0.1:PORT/ */
+    struct crypto_pem trust; /* the authority */
+    struct crypto_pem leaf;  /* of the server, and of the client */
+};
+
+static int step_tls(void *arg)
+{
+    struct tls *tls = arg;
+    _cleanup_(http_reply_done) struct http_reply rp = {0};
+    struct raia_error e = {0};
+    struct http_request rq = {.url = tls->url,
+                              .ca_pem = tls->trust.cert,
+                              .cert_pem = tls->leaf.cert,
+                              .key_pem = tls->leaf.key,
+                              .timeout_ms = WAIT_MS};
+    int r = http_do(&rq, &rp, &e);
+    cr_assert(r < 0 || rp.status == 200);
+    return r;
+}
+
+/* Requests over TLS, with a certificate of their own; OpenSSL's allocations do not fail. */
+Test(http_memory, tls, .timeout = 100)
+{
+    static const char *const sans[] = {"dns:localhost", "ip:127.0.0.1"};
+    struct crypto_leaf leaf = {
+        .cn = "a", .sans = sans, .n_sans = 2, .valid_s = 3600, .client = true, .server = true};
+    struct tls tls = {.url = ""};
+    struct crypto_ca *ca = NULL;
+    struct raia_error e = {0};
+    cr_assert_eq(crypto_ca_new("test", time(NULL), 100000, &ca, &e), 0, "%s", e.text);
+    cr_assert_eq(crypto_ca_pem(ca, &tls.trust, &e), 0);
+    cr_assert_eq(crypto_issue(ca, &leaf, time(NULL), &tls.leaf, &e), 0, "%s", e.text);
+    struct MHD_Daemon *d =
+        MHD_start_daemon(MHD_USE_TLS | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_tls, NULL,
+                         MHD_OPTION_HTTPS_MEM_KEY, tls.leaf.key, MHD_OPTION_HTTPS_MEM_CERT,
+                         tls.leaf.cert, MHD_OPTION_END);
+    cr_assert_not_null(d);
+    snprintf(tls.url, sizeof tls.url, "https://127.0.0.1:%u/",
+             MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);
+    cr_assert_geq(each_alloc(step_tls, &tls), 40);
+    MHD_stop_daemon(d);
+    crypto_pem_done(&tls.trust);
+    crypto_pem_done(&tls.leaf);
+    crypto_ca_free(ca);
 }
 
 /* What the other thread asks, with memory; any answer but silence will do. */
