@@ -507,12 +507,13 @@ void pipeline_submit(struct pipeline *p, struct commit *c)
     p->length++;
     if (c->err == 0)
         c->err = make_parts(c);
+    if (c->err < 0 || p->broken)
+        c->parts_left = 0; /* nothing of it goes to the storage */
     if (c->err < 0)
-        pipeline_break(p, -c->err, "out of memory while changing the state");
+        pipeline_break(p, -c->err, "out of memory while changing the state"); /* frees c */
     if (p->broken) {
         struct raia_error e = {0};
 
-        c->parts_left = 0;
         (void)err_set(&e, RAIA_ERR_UNAVAILABLE, "the control store starts again");
         answer_all(p, &e);
         return;
