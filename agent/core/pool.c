@@ -17,6 +17,7 @@ struct worker {
     enum pool_state state; /* see pool.h */
     bool blocked;          /* leased, and waits for others */
     bool kept;             /* outlives its job */
+    bool forced;           /* stopping, whatever it does */
     uint8_t job[4];        /* whose program it runs */
     struct worker *next;   /* all workers, oldest first */
 };
@@ -178,6 +179,7 @@ static struct worker *idle_of(struct pool *p, const uint8_t job[4])
 static void worker_stop(struct pool *p, struct worker *w, int64_t now, bool force, const char *why)
 {
     set_state(p, w, POOL_STOPPING, now);
+    w->forced = force;
     p->ops->stop(p->arg, w->number, force, why);
 }
 
@@ -424,7 +426,7 @@ void pool_job_ended(struct pool *p, int64_t now, const uint8_t job[4])
         else
             at = &(*at)->next;
     for (struct worker *w = p->workers; w; w = w->next)
-        if (!memcmp(w->job, job, 4) && w->state != POOL_STOPPING && !w->kept)
+        if (!memcmp(w->job, job, 4) && !w->forced && !w->kept)
             worker_stop(p, w, now, true, "its job has ended");
     serve(p, now);
     jobs_trim(p);

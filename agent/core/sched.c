@@ -564,7 +564,9 @@ bool sched_check(const struct sched *s)
     struct pool_stats pool;
 
     LIST_FOREACH (l, &s->lease_list, link) {
+        enum pool_state state;
         const struct wk *w;
+        uint8_t job[4];
         if (res_set_plus(&held, &l->held) < 0)
             return false;
         if (!l->worker) {
@@ -574,7 +576,11 @@ bool sched_check(const struct sched *s)
         HASH_FIND(hh, s->workers, &l->worker, sizeof l->worker, w);
         if (!w || w->lease != l) /* one lease a worker, one worker a lease */
             return false;
-        leased++;
+        /* One that is stopped (its job ended) keeps its lease until it is dead. */
+        if (!pool_worker(s->pool, l->worker, &state, job) ||
+            (state != POOL_LEASED && state != POOL_STOPPING))
+            return false;
+        leased += state == POOL_LEASED;
     }
     sched_reserve_sum(s, &held);
     pool_stats(s->pool, &pool);

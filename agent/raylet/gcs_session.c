@@ -219,6 +219,7 @@ void gcs_session_start(struct raylet *r)
     subscribe(r, RAIA__GCS__CHANNEL__CHANNEL_NODE);
     subscribe(r, RAIA__GCS__CHANNEL__CHANNEL_RESOURCES);
     gcs_pass_resubscribe(r);
+    jobs_finish(r);
     g->reported_version = 0;
     gcs_report(r);
 }

@@ -229,6 +229,65 @@ void job_prepare(struct raylet *r, struct job *j)
     }
 }
 
+/* ---- the end of a driver, for the GCS */
+
+static void tell(struct raylet *r, struct job *j);
+
+static void on_told(void *arg, int status, const void *data, size_t size,
+                    const struct raia_error *e)
+{
+    struct asked *a = arg;
+    struct job *j = job_find(a->r, a->id);
+
+    (void)data, (void)size, (void)e;
+    if (j) {
+        j->telling = false;
+        j->finishing = status < 0;
+        if (status == -RAIA_ERR_TIMEOUT)
+            tell(a->r, j); /* else the next session does it */
+    }
+    mem_free(a);
+}
+
+static void tell(struct raylet *r, struct job *j)
+{
+    Raia__Gcs__FinishJobRequest m = RAIA__GCS__FINISH_JOB_REQUEST__INIT;
+    struct asked *a;
+
+    if (j->telling)
+        return;
+    a = mem_new(struct asked);
+    if (!a)
+        return;
+    a->r = r;
+    memcpy(a->id, j->id, 4);
+    m.job_id = (ProtobufCBinaryData){4, j->id};
+    j->telling = true;
+    if (gcs_call(r, "FinishJob", &m.base, 60000, on_told, a) < 0) {
+        j->telling = false;
+        mem_free(a);
+    }
+}
+
+void job_finish(struct raylet *r, const uint8_t id[4])
+{
+    struct job *j = job_get(r, id);
+
+    if (!j)
+        return; /* the hello of the next session lacks it */
+    j->finishing = true;
+    tell(r, j);
+}
+
+void jobs_finish(struct raylet *r)
+{
+    struct job *j, *next;
+
+    HASH_FOREACH (r->jobs, j, next)
+        if (j->finishing)
+            tell(r, j);
+}
+
 /* Ended jobs are remembered for a while, so that what comes late is refused. */
 static void trim(struct raylet *r)
 {
@@ -236,9 +295,10 @@ static void trim(struct raylet *r)
     size_t ended = 0;
 
     HASH_FOREACH (r->jobs, j, next)
-        ended += j->ended && !j->keep;
+        ended += j->ended && !j->keep && !j->finishing;
     HASH_FOREACH (r->jobs, j, next)
-        if (ended > ENDED_MAX && j->ended && !j->keep && !j->asked && j->code != CODE_FETCHING) {
+        if (ended > ENDED_MAX && j->ended && !j->keep && !j->finishing && !j->asked &&
+            j->code != CODE_FETCHING) {
             job_free(r, j);
             ended--;
         }

@@ -257,6 +257,8 @@ struct job {
     bool keep;               /* a detached actor of it is or was here: it may outlive its job */
     enum code_state code;    /* of its executable on this node */
     struct session *driver;  /* if it is connected here */
+    bool finishing;          /* the driver was here and is gone: the GCS may not know it */
+    bool telling;            /* it is being told */
     uint8_t driver_node[16]; /* where it is */
     uint8_t driver_worker[16];
     struct raia_error error; /* why it failed */
@@ -270,6 +272,10 @@ int job_set(struct raylet *r, struct job *j, const Raia__Gcs__Job *m);
 /* Gets what is missing to start workers, then raylet_touch. */
 void job_prepare(struct raylet *r, struct job *j);
 void job_ended(struct raylet *r, const uint8_t id[4]);
+/* The driver, which was here, is gone: the GCS is told until it answers. */
+void job_finish(struct raylet *r, const uint8_t id[4]);
+/* A session with the GCS has begun: what it was not told before. */
+void jobs_finish(struct raylet *r);
 void jobs_free(struct raylet *r);
 
 typedef void (*code_fn)(void *arg, int status, const char *sha256, const struct raia_error *e);

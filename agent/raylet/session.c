@@ -156,12 +156,9 @@ static void session_close(struct session *s, bool dead)
         s->worker = NULL;
     } else {
         struct job *j = job_find(r, s->job);
-        Raia__Gcs__FinishJobRequest m = RAIA__GCS__FINISH_JOB_REQUEST__INIT;
         if (j && j->driver == s)
             j->driver = NULL;
-        m.job_id.data = s->job;
-        m.job_id.len = 4;
-        gcs_call(r, "FinishJob", &m.base, 60000, NULL, NULL);
+        job_finish(r, s->job);
         /* Its processes need not wait for the GCS to say so. */
         job_ended(r, s->job);
     }

@@ -17,7 +17,7 @@
  *     store_link_broken(s, now, node);            // the link to a node ended; it may come again
  *     store_node_gone(s, now, node);              // the node is dead for good
  *     store_owner_gone(s, now, &address);         // a process anywhere died: what it owned goes
- *     store_job_gone(s, now, job);                // the job ended: its objects go
+ *     store_job_gone(s, now, job);                // the job ended
  *
  *     timer at store_next_deadline(s): store_tick(s, now);
  *
@@ -121,6 +121,8 @@ void store_node_gone(struct store *s, int64_t now, const uint8_t node[16]);
 
 /* GETs of what it owned fail with OWNER_DIED, from now on as well; copies here are freed. */
 void store_owner_gone(struct store *s, int64_t now, const struct record_address *owner);
+/* What was made by the job's processes and has no owner that lives is freed. Owners of the job die with
+ * it, and what they own with them; what they made for another job is that one's. */
 void store_job_gone(struct store *s, int64_t now, const uint8_t job[4]);
 
 /* When store_tick is to be called next; CLOCK_NEVER: not until something else happens. Asked after

@@ -36,7 +36,7 @@ static struct node *random_node(struct world *c)
 
 static void kill_one(struct world *c)
 {
-    struct proc *p = c->procs[prng_below(c->prng, c->n_procs)];
+    struct proc *p = c->n_procs ? c->procs[prng_below(c->prng, c->n_procs)] : NULL;
     unsigned alive = 0;
     struct node *n;
 
@@ -46,7 +46,7 @@ static void kill_one(struct world *c)
     }
     if (prng_chance(c->prng, 0.9)) {
         /* Drivers seldom: much ends with them. */
-        if (proc_alive(p) && (!proc_is_driver(p) || prng_chance(c->prng, 0.1)))
+        if (p && proc_alive(p) && (!proc_is_driver(p) || prng_chance(c->prng, 0.1)))
             proc_kill(p);
         return;
     }

@@ -18,6 +18,8 @@ struct member {
     struct gcs_word hello;              /* the last one; its view is the last one known */
     struct gcs_word hosted[ACTORS_MAX]; /* that came for the next HELLO */
     unsigned n_hosted;
+    struct gcs_word jobs[JOBS_MAX]; /* that came for the next HELLO */
+    unsigned n_jobs;
     uint8_t early[ACTORS_MAX][16]; /* asked for before it was registered */
     unsigned n_early;
 };

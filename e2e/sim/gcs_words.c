@@ -96,7 +96,7 @@ static void ask_nodes(void *ctx)
 int gcs_down(struct gcs *g, struct member *m, const Raia__Gcs__SessionDown *down)
 {
     const Raia__Gcs__Publication *p = down->publication;
-    struct gcs_word kill = {.type = WORD_ACTOR_KILL};
+    struct gcs_word kill = {.type = WORD_ACTOR_KILL}, ended = {.type = WORD_JOB_ENDED};
 
     switch (down->body_case) {
     case RAIA__GCS__SESSION_DOWN__BODY_PUBLICATION:
@@ -121,10 +121,90 @@ int gcs_down(struct gcs *g, struct member *m, const Raia__Gcs__SessionDown *down
         kill.incarnation = gcs_told(g, kill.actor, down->kill_actor->incarnation);
         say(m, &kill);
         break;
+    case RAIA__GCS__SESSION_DOWN__BODY_JOB_ENDED:
+        memcpy(ended.job, down->job_ended->job_id.data, 4);
+        say(m, &ended);
+        break;
     default:
-        break; /* jobs end only for workers that are not simulated */
+        break;
     }
     return 0;
+}
+
+/* ---- jobs */
+
+static void on_job_added(struct gcs *g, struct member *m, const uint8_t *id, bool good,
+                         const void *data, size_t size)
+{
+    _cleanup_(pb_freep) Raia__Gcs__AddJobReply *reply =
+        good ? pb_unpack(&raia__gcs__add_job_reply__descriptor, data, size) : NULL;
+    struct gcs_word w = {.type = WORD_JOB_ADDED};
+
+    (void)g;
+    if (!reply || reply->job_id.len != 4)
+        return; /* it is asked again */
+    memcpy(w.token, id, 16);
+    memcpy(w.job, reply->job_id.data, 4);
+    say(m, &w);
+}
+
+static void add_job(struct gcs *g, struct member *m, const struct gcs_word *w)
+{
+    Raia__Gcs__AddJobRequest q = RAIA__GCS__ADD_JOB_REQUEST__INIT;
+    Raia__Gcs__Job job = RAIA__GCS__JOB__INIT;
+    Raia__Address driver = RAIA__ADDRESS__INIT;
+
+    driver.node_id = BYTES16(node_id(m->node));
+    driver.worker_id = q.token = BYTES16(w->token);
+    job.driver = &driver;
+    q.job = &job;
+    gcs_ask(g, m, "AddJob", &q.base, w->token, on_job_added);
+}
+
+static void on_job_finished(struct gcs *g, struct member *m, const uint8_t *id, bool good,
+                            const void *data, size_t size)
+{
+    struct gcs_word w = {.type = WORD_JOB_FINISHED};
+
+    (void)g, (void)data, (void)size;
+    if (!good)
+        return;
+    memcpy(w.job, id, 4);
+    say(m, &w);
+}
+
+static void finish_job(struct gcs *g, struct member *m, const struct gcs_word *w)
+{
+    Raia__Gcs__FinishJobRequest q = RAIA__GCS__FINISH_JOB_REQUEST__INIT;
+    uint8_t id[16] = {0};
+
+    memcpy(id, w->job, 4);
+    q.job_id = (ProtobufCBinaryData){4, id};
+    gcs_ask(g, m, "FinishJob", &q.base, id, on_job_finished);
+}
+
+static void on_job_found(struct gcs *g, struct member *m, const uint8_t *id, bool good,
+                         const void *data, size_t size)
+{
+    _cleanup_(pb_freep) Raia__Gcs__GetJobReply *reply =
+        good ? pb_unpack(&raia__gcs__get_job_reply__descriptor, data, size) : NULL;
+    struct gcs_word w = {.type = WORD_JOB_ENDED};
+
+    (void)g;
+    if (!reply || (reply->found && !reply->job->dead))
+        return;
+    memcpy(w.job, id, 4);
+    say(m, &w);
+}
+
+static void find_job(struct gcs *g, struct member *m, const struct gcs_word *w)
+{
+    Raia__Gcs__GetJobRequest q = RAIA__GCS__GET_JOB_REQUEST__INIT;
+    uint8_t id[16] = {0};
+
+    memcpy(id, w->job, 4);
+    q.job_id = (ProtobufCBinaryData){4, id};
+    gcs_ask(g, m, "GetJob", &q.base, id, on_job_found);
 }
 
 /* ---- up */
@@ -201,8 +281,16 @@ void gcs_open(struct gcs *g, struct member *m)
     Raia__Gcs__SessionHello hello = RAIA__GCS__SESSION_HELLO__INIT;
     struct event events[ACTORS_MAX];
     Raia__Gcs__ActorEvent *pointers[ACTORS_MAX];
+    ProtobufCBinaryData jobs[JOBS_MAX], drivers[JOBS_MAX];
     struct gcs_word fence = {.type = WORD_FENCE};
 
+    for (unsigned i = 0; i < m->n_jobs; i++) {
+        jobs[hello.n_jobs++] = (ProtobufCBinaryData){4, m->jobs[i].job};
+        if (m->jobs[i].state)
+            drivers[hello.n_driver_jobs++] = (ProtobufCBinaryData){4, m->jobs[i].job};
+    }
+    hello.jobs = jobs;
+    hello.driver_jobs = drivers;
     for (unsigned i = 0; i < m->n_hosted; i++) {
         fill_event(g, &events[i], &m->hosted[i]);
         pointers[i] = &events[i].event;
@@ -210,7 +298,7 @@ void gcs_open(struct gcs *g, struct member *m)
     hello.node_id = BYTES16(node_id(m->node));
     hello.actors = pointers;
     hello.n_actors = m->n_hosted;
-    m->n_hosted = 0;
+    m->n_hosted = m->n_jobs = 0;
     m->listed = false;
     m->open = true;
     if (gcs_core_session_hello(g->core, gcs_time(g), &hello, NULL) < 0) {
@@ -279,7 +367,16 @@ void gcs_up(struct gcs *g, struct member *m, const struct gcs_word *w)
             m->hosted[m->n_hosted++] = *w;
         return;
     }
+    if (w->type == WORD_JOB_HERE) {
+        if (m->n_jobs && m->jobs[0].session != w->session)
+            m->n_jobs = 0;
+        if (m->n_jobs < JOBS_MAX)
+            m->jobs[m->n_jobs++] = *w;
+        return;
+    }
     if (w->type == WORD_HELLO) {
+        if (m->n_jobs && m->jobs[0].session != w->session)
+            m->n_jobs = 0;
         if (m->n_hosted && m->hosted[0].session != w->session)
             m->n_hosted = 0;
         on_hello(g, m, w);
@@ -290,6 +387,15 @@ void gcs_up(struct gcs *g, struct member *m, const struct gcs_word *w)
     if (!m->open && w->type == WORD_ACTOR_STATE && m->n_early < ACTORS_MAX)
         memcpy(m->early[m->n_early++], w->actor, 16);
     switch (w->type) {
+    case WORD_JOB_ADD:
+        add_job(g, m, w);
+        break;
+    case WORD_JOB_ASK:
+        find_job(g, m, w);
+        break;
+    case WORD_JOB_FINISH:
+        finish_job(g, m, w);
+        break;
     case WORD_VIEW:
         m->hello.version = w->version;
         m->hello.cpus = w->cpus;

@@ -31,7 +31,7 @@ static void adopt(struct act *a, struct raia_ref *o)
 }
 
 /* The references that came inside of a value. */
-static void adopt_some(struct act *a, struct raia_ref **inner, uint32_t n)
+void act_adopt_some(struct act *a, struct raia_ref **inner, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (prng_chance(dice(a), 0.7))
@@ -69,7 +69,7 @@ struct act *act_new(struct proc *p, struct call *c, unsigned steps, unsigned dep
                   arg->item.head->size != sizeof(struct value)))
             sim_fail(p->c->sim, "an argument is not a value");
         if (arg->inner)
-            adopt_some(a, arg->inner, arg->item.head->nrefs);
+            act_adopt_some(a, arg->inner, arg->item.head->nrefs);
     }
     /* One that is not settled might wait for this one. */
     if (c && p->n_kept && prng_chance(dice(a), 0.5)) {
@@ -81,15 +81,6 @@ struct act *act_new(struct proc *p, struct call *c, unsigned steps, unsigned dep
     return a;
 }
 
-static void unblock(struct act *a)
-{
-    if (!a->told)
-        return;
-    a->told = false;
-    if (--a->p->blocked == 0 && !a->p->host)
-        proc_say(a->p, REC_UNBLOCKED, NULL, 0);
-}
-
 void act_end(struct act *a)
 {
     a->gone = true;
@@ -99,7 +90,7 @@ void act_end(struct act *a)
     if (a->again)
         object_unhold(&a->p->objects, a->again);
     a->again = NULL;
-    unblock(a);
+    act_unblock(a);
     large_unmade(a);
     while (a->n_views)
         large_unpin(a->p, a->views[--a->n_views]);
@@ -108,166 +99,6 @@ void act_end(struct act *a)
     list_del(&a->link);
     if (a->p->running == a)
         a->p->running = NULL;
-}
-
-/* ---- getting */
-
-static void check_value(struct act *a, struct raia_ref *o)
-{
-    const uint8_t *owner = o->owner ? o->owner->address.worker : a->p->self.worker;
-    struct chain c;
-    struct value v;
-
-    if (object_is_error(o)) {
-        chain_decode(&c, o->value->data, o->value->size);
-        oracle_error(a->p->c, &c.links[0], owner, o->index ? "a result" : "a put value");
-        /* No room on a node is no property of what was in a store. */
-        if (c.links[0].code == RAIA_ERR_STORE_FULL && o->more && o->more->size)
-            sim_fail(a->p->c->sim, "object %02x%02x/%llu found no room once, and is lost for it",
-                     owner[0], owner[1], (unsigned long long)o->counter);
-        return;
-    }
-    if (o->value->size != sizeof(v)) {
-        sim_fail(a->p->c->sim, "a value of %u bytes", o->value->size);
-        return;
-    }
-    memcpy(&v, o->value->data, sizeof(v));
-    if (memcmp(v.worker, owner, 16) || v.counter != o->counter || v.index != o->index ||
-        v.nrefs != o->value->nrefs)
-        sim_fail(a->p->c->sim, "the value of object %llu is that of %llu",
-                 (unsigned long long)o->counter, (unsigned long long)v.counter);
-    adopt_some(a, o->value->inner, o->value->nrefs);
-}
-
-/* A large value is read, for a while. */
-static void view(struct act *a, struct raia_ref *o)
-{
-    large_look(a->p, o);
-    large_pin(o);
-    if (a->n_views == ACT_VIEWS)
-        large_unpin(a->p, a->views[--a->n_views]);
-    a->views[a->n_views++] = o;
-    if (o->more->ninner)
-        adopt_some(a, o->more->inner, o->more->ninner);
-}
-
-#define TRIES 5
-
-/* There is no room for it here: it makes some, and tries again. */
-static void refused(struct act *a)
-{
-    struct raia_ref *o = STEAL(a->wait);
-    struct chain c;
-
-    unblock(a);
-    chain_decode(&c, o->more->refusal->data, o->more->refusal->size);
-    oracle_error(a->p->c, &c.links[0], o->owner ? o->owner->address.worker : a->p->self.worker,
-                 "a get");
-    a->p->c->refused++;
-    while (a->n_views)
-        large_unpin(a->p, a->views[--a->n_views]);
-    if (++a->tries < TRIES) {
-        a->again = o;
-        return;
-    }
-    a->tries = 0;
-    object_unhold(&a->p->objects, o);
-}
-
-/* True: it need not wait any more. */
-static bool get_done(struct act *a)
-{
-    struct raia_ref *o = a->wait;
-
-    if (!object_ready(o))
-        return false;
-    if (o->state == OBJECT_STORED && !o->more->mapped && o->more->refusals != a->seen) {
-        refused(a);
-        return true;
-    }
-    if (o->state == OBJECT_STORED && !o->more->mapped) {
-        o->flags |= OBJECT_WAITED;
-        large_fetch(a->p, o);
-        return false;
-    }
-    a->wait = NULL;
-    unblock(a);
-    if (a->tries && o->state == OBJECT_STORED)
-        a->p->c->again++;
-    a->tries = 0;
-    if (o->state == OBJECT_STORED)
-        view(a, o);
-    else
-        check_value(a, o);
-    object_unhold(&a->p->objects, o);
-    return true;
-}
-
-struct time_up {
-    struct act *a;
-    uint64_t waits;
-};
-
-static void time_up(void *ctx)
-{
-    struct time_up *x = ctx;
-
-    act_give_up(x->a, x->waits);
-}
-
-/* Some gets have a deadline. */
-static void set_deadline(struct act *a)
-{
-    struct time_up *x = prng_chance(dice(a), 0.15) ? world_alloc(a->p->c, sizeof(*x)) : NULL;
-
-    if (!x)
-        return;
-    *x = (struct time_up){.a = a, .waits = a->waits};
-    sim_after(a->p->c->sim, node_sim(a->p->node), prng_range(dice(a), 10, 600000) * CLOCK_NS_PER_US,
-              time_up, x, NULL);
-}
-
-void act_give_up(struct act *a, uint64_t waits)
-{
-    struct raia_ref *o = a->wait;
-
-    if (a->gone || !a->p->alive || !o || (waits && a->waits != waits))
-        return;
-    a->wait = NULL;
-    a->tries = 0;
-    a->p->c->given_up++;
-    unblock(a);
-    object_unhold(&a->p->objects, o);
-    act_later(a, 1);
-}
-
-static void get(struct act *a, struct raia_ref *o)
-{
-    object_hold(o);
-    a->wait = o;
-    a->waits++;
-    a->seen = o->more ? o->more->refusals : 0;
-    if (get_done(a))
-        return;
-    set_deadline(a);
-    o->flags |= OBJECT_WAITED;
-    value_query(a->p, o);
-    if (!a->call || a->told)
-        return;
-    a->told = true;
-    if (a->p->blocked++ > 0 || a->p->host)
-        return;
-    call_give_back_all(a->p);
-    proc_say(a->p, REC_BLOCKED, NULL, 0);
-}
-
-void act_woken(struct proc *p, const struct raia_ref *o)
-{
-    struct act *a;
-
-    LIST_FOREACH (a, &p->acts, link)
-        if (a->wait == o)
-            act_later(a, 1);
 }
 
 /* ---- doing */
@@ -487,6 +318,19 @@ static void made(struct act *a)
     finish(a);
 }
 
+/* Its program has ended: so does the driver, and its job with it, whatever is under way. */
+static void leave(void *ctx)
+{
+    struct proc *p = ctx;
+
+    if (!p->alive || p->c->closing)
+        return;
+    /* The worst moment for the control store to be away. */
+    if (p->c->kills && !p->c->quiet && prng_chance(p->c->prng, 0.3))
+        gcs_crash(p->c->gcs);
+    proc_kill(p);
+}
+
 static void finish(struct act *a)
 {
     struct proc *p = a->p;
@@ -505,6 +349,9 @@ static void finish(struct act *a)
     act_end(a);
     if (c)
         call_finish(p, c);
+    else if (p->c->leave && !p->c->closing && prng_chance(dice(a), 0.7))
+        sim_after(p->c->sim, node_sim(p->node), prng_range(dice(a), 1, 300000) * CLOCK_NS_PER_US,
+                  leave, p, NULL);
 }
 
 static void one_thing(struct act *a)
@@ -515,7 +362,7 @@ static void one_thing(struct act *a)
     if (what < 35 && a->depth)
         submit(a);
     else if (what < 55 && (o = any(a)))
-        get(a, o);
+        act_get(a, o);
     else if (what < 65)
         put(a);
     else if (what < 70 && a->n_views)
@@ -528,18 +375,6 @@ static void one_thing(struct act *a)
         cancel(a);
 }
 
-/* What found no room before. */
-static void get_again(struct act *a)
-{
-    struct raia_ref *o = STEAL(a->again);
-
-    a->rested = false;
-    get(a, o);
-    object_unhold(&a->p->objects, o);
-    if (!a->wait)
-        act_later(a, prng_range(dice(a), 1, 100));
-}
-
 static void act_step(void *ctx)
 {
     struct act *a = ctx;
@@ -548,7 +383,7 @@ static void act_step(void *ctx)
     a->due = false;
     if (a->gone || !p->alive)
         return;
-    if ((a->wait && !get_done(a)) || a->making.state == MAKING_ASKED)
+    if ((a->wait && !act_get_done(a)) || a->making.state == MAKING_ASKED)
         return;
     if (a->again && !a->rested) {
         a->rested = true;
@@ -562,7 +397,7 @@ static void act_step(void *ctx)
         if (!result)
             act_later(a, prng_range(dice(a), 1, 100));
     } else if (a->again) {
-        get_again(a);
+        act_get_again(a);
     } else if (a->steps == 0 || (a->call && a->call->canceled)) {
         if (!large_result(a))
             finish(a);

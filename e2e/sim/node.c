@@ -9,7 +9,7 @@
 #define NODE_BEAT_NS  (200 * CLOCK_NS_PER_MS)
 #define NODE_FENCE_NS (1500 * CLOCK_NS_PER_MS) /* unheard by the control store: dead */
 
-const uint8_t node_job[4] = {0, 0, 0, 1};
+const uint8_t node_actors_job[4] = {255, 0, 0, 1};
 
 struct sim_node *node_sim(const struct node *n)
 {
@@ -157,11 +157,14 @@ void node_hello(struct node *n)
     LIST_FOREACH (h, &n->actors, link)
         if (h->up)
             hosted_tell(n, h, WORD_HOSTED, ACTOR_ALIVE, &h->address, 0);
+    node_jobs_hello(n);
     node_put_view(n, &view);
     w.version = n->version_sent = view.version;
     w.cpus = view.cpus;
     memcpy(w.replaces, n->replaces, 16);
     node_say(n, &w);
+    if (n->c->plant != PLANT_FINISH_ONCE)
+        node_jobs_finish(n);
     for (unsigned i = 0; i < n->n_wanted; i++) {
         w = (struct gcs_word){.type = WORD_ACTOR_STATE};
         memcpy(w.actor, n->wanted[i], 16);
@@ -323,7 +326,8 @@ struct node *node_new(struct world *c, unsigned cpus, const struct node *replace
     n->id[0] = (uint8_t)(c->n_nodes + 1);
     snprintf(name, sizeof name, "node%u", c->n_nodes);
     sched_config_default(&config, &total);
-    config.pool.start_tries = 1000000; /* starts fail here by chance, not by their job's fault */
+    config.pool.start_tries =
+        6; /* starts fail here by chance; those of jobs that have ended, always */
     memcpy(config.node, n->id, 16);
     n->sn = sim_node_add(c->sim, name, &node_sim_ops, n);
     n->sched = sched_new(&config, &node_sched_ops, n);
@@ -339,13 +343,6 @@ struct node *node_new(struct world *c, unsigned cpus, const struct node *replace
     sim_after(c->sim, n->sn, NODE_BEAT_NS, beat, n, NULL);
     node_settle(n);
     return n;
-}
-
-struct proc *node_add_driver(struct node *n)
-{
-    struct session *s = session_new(n, 0);
-
-    return s ? s->p : NULL;
 }
 
 void node_kill(struct node *n)
@@ -389,7 +386,7 @@ bool node_idle(const struct node *n)
     sched_stats(n->sched, &st);
     if (st.leases || st.remote_leases || st.want || st.requested)
         return false;
-    if (!node_store_idle(n))
+    if (!node_store_idle(n) || !node_jobs_idle(n))
         return false;
     for (uint32_t i = 0; i < l->total.n; i++)
         if (l->available[i] != l->total.item[i].quantity || l->in_use[i])

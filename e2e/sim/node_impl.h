@@ -12,7 +12,8 @@ struct session {
     struct node *n;
     struct proc *p;
     uint64_t client;
-    uint64_t worker;  /* number of the pool; 0: a driver */
+    uint64_t worker; /* number of the pool; 0: a driver */
+    uint8_t job[4];
     struct list ends; /* struct pair_end */
     struct list channels;
 };
@@ -58,6 +59,14 @@ struct hosted {
     struct record_address address; /* then: where */
 };
 
+/* A job that this node has heard of. */
+struct node_job {
+    uint8_t id[4];
+    bool ended;
+    struct proc *driver; /* here; NULL: elsewhere, or gone */
+    bool finishing;      /* it is gone, and the control store may not know it */
+};
+
 struct node {
     struct world *c;
     struct sim_node *sn;
@@ -75,6 +84,10 @@ struct node {
     uint8_t replaces[16];           /* 0: none */
     uint8_t wanted[ACTORS_MAX][16]; /* whose state its processes want to hear */
     unsigned n_wanted;
+    struct node_job jobs[JOBS_MAX];
+    unsigned n_jobs;
+    uint8_t coming[DRIVERS_MAX][16]; /* drivers whose jobs were asked for: tokens */
+    unsigned n_coming;
     struct list sessions;
     struct list actors;
     uint64_t next_client;
@@ -112,7 +125,8 @@ struct hop {
     uint8_t worker[16];
     uint8_t spread;
     uint8_t broken;
-    uint8_t reserved[6];
+    uint8_t job[4]; /* ASK */
+    uint8_t reserved[2];
     struct record_address from, to;
 };
 
@@ -127,7 +141,7 @@ struct session *node_session_of(struct node *n, const uint8_t worker[16]);
 void session_send(struct session *s, uint16_t type, uint32_t conn, uint64_t tag, const void *data,
                   size_t size);
 
-extern const uint8_t node_job[4]; /* the only one */
+extern const uint8_t node_actors_job[4]; /* that of all actors: it does not end */
 struct session *session_by_client(struct node *n, uint64_t client);
 struct session *session_by_worker(struct node *n, uint64_t worker);
 struct res_set node_cpus(int64_t quantity);
@@ -144,7 +158,7 @@ void node_learn(struct node *n, const uint8_t id[16]);
 /* node_sched.c */
 extern const struct sched_ops node_sched_ops;
 /* worker 0: a driver. */
-struct session *session_new(struct node *n, uint64_t worker);
+struct session *session_new(struct node *n, uint64_t worker, const uint8_t job[4]);
 /* What is available, and since when. */
 void node_put_view(struct node *n, struct hop *h);
 void hosted_tell(struct node *n, const struct hosted *h, enum gcs_word_type type, uint32_t state,
@@ -154,7 +168,24 @@ void hosted_event(struct node *n, const struct hosted *h, uint32_t state,
 /* It is not here any more. */
 void hosted_end(struct node *n, struct hosted *h, int status);
 
+/* node_jobs.c */
+struct node_job *node_job_get(struct node *n, const uint8_t id[4]);
+bool node_job_over(struct node *n, const uint8_t id[4]);
+/* Its processes and objects here go. */
+void node_job_ended(struct node *n, const uint8_t id[4]);
+/* The control store has given a number to the job of a driver: that begins. */
+void node_job_added(struct node *n, const struct gcs_word *w);
+void node_driver_left(struct node *n, const uint8_t id[4]);
+/* Words that come before a HELLO: the jobs that it believes to go on. */
+void node_jobs_hello(struct node *n);
+/* And after it: those whose drivers have gone here. */
+void node_jobs_finish(struct node *n);
+void node_job_finished(struct node *n, const uint8_t id[4]);
+/* No worker lives longer than its job. */
+bool node_jobs_idle(const struct node *n);
+
 /* node_store.c */
+void node_store_job_gone(struct node *n, const uint8_t job[4]);
 int node_store_new(struct node *n);
 void node_store_free(struct node *n);
 void node_store_settle(struct node *n);

@@ -67,7 +67,7 @@ static void lease_hop(struct node *n, int slot, const struct hop *h)
 
     switch (h->type) {
     case HOP_ASK:
-        memcpy(shape.job, node_job, 4);
+        memcpy(shape.job, h->job, 4);
         sched_asked(n->sched, now, slot, h->request, h->count, &shape);
         break;
     case HOP_GRANT:
@@ -178,7 +178,7 @@ static void create_actor(struct node *n, const struct gcs_word *w)
     h->incarnation = w->incarnation;
     h->tag = ++n->next_tag;
     list_add_tail(&n->actors, &h->link);
-    if (sched_take(n->sched, world_now(n->c), node_job, &place, &hold, h->tag) < 0)
+    if (sched_take(n->sched, world_now(n->c), node_actors_job, &place, &hold, h->tag) < 0)
         hosted_end(n, h, -RAIA_ERR_LIMIT);
 }
 
@@ -235,6 +235,15 @@ void node_from_gcs(struct node *n, const struct gcs_word *w)
         break;
     case WORD_BEATEN:
         n->heard = now;
+        break;
+    case WORD_JOB_ADDED:
+        node_job_added(n, w);
+        break;
+    case WORD_JOB_FINISHED:
+        node_job_finished(n, w->job);
+        break;
+    case WORD_JOB_ENDED:
+        node_job_ended(n, w->job);
         break;
     case WORD_ACTOR_CREATE:
         create_actor(n, w);

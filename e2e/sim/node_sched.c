@@ -118,12 +118,14 @@ static void hop_to(struct node *n, int slot, const struct hop *h)
 static void on_ask(void *arg, int node, uint32_t request, uint32_t count,
                    const struct sched_shape *shape)
 {
-    hop_to(arg, node,
-           &(struct hop){.type = HOP_ASK,
-                         .request = request,
-                         .count = count,
-                         .spread = shape->spread,
-                         .cpus = res_set_get(&shape->need, RES_CPU)});
+    struct hop h = {.type = HOP_ASK,
+                    .request = request,
+                    .count = count,
+                    .spread = shape->spread,
+                    .cpus = res_set_get(&shape->need, RES_CPU)};
+
+    memcpy(h.job, shape->job, 4);
+    hop_to(arg, node, &h);
 }
 
 static void on_answer_grant(void *arg, int node, uint32_t request, uint64_t lease,
@@ -201,7 +203,7 @@ static void worker_later(struct node *n, uint64_t worker, bool force, int64_t ns
     sim_after(n->c->sim, n->sn, ns, fn, x, NULL);
 }
 
-struct session *session_new(struct node *n, uint64_t worker)
+struct session *session_new(struct node *n, uint64_t worker, const uint8_t job[4])
 {
     struct session *s = mem_new(struct session);
 
@@ -213,6 +215,7 @@ struct session *session_new(struct node *n, uint64_t worker)
     s->n = n;
     s->client = ++n->next_client;
     s->worker = worker;
+    memcpy(s->job, job, 4);
     list_init(&s->ends);
     list_init(&s->channels);
     s->p = proc_new(n->c, n, s->client, worker == 0);
@@ -223,7 +226,7 @@ struct session *session_new(struct node *n, uint64_t worker)
     }
     n->c->procs[n->c->n_procs++] = s->p;
     list_add_tail(&n->sessions, &s->link);
-    sched_client(n->sched, s->client, node_job);
+    sched_client(n->sched, s->client, job);
     node_store_session(s);
     return s;
 }
@@ -237,7 +240,7 @@ static void worker_up(void *ctx)
 
     if (!pool_worker(sched_pool(x.n->sched), x.worker, &state, j) || state != POOL_STARTING)
         return; /* stopped before it was up: its exit is on its way */
-    s = session_new(x.n, x.worker);
+    s = session_new(x.n, x.worker, j);
     if (!s)
         return;
     sched_worker_ready(x.n->sched, world_now(x.n->c), x.worker, proc_address(s->p)->worker);
@@ -267,6 +270,8 @@ static void session_end(struct session *s)
         sched_client_gone(n->sched, now, s->client);
         channel_gone(s, -RAIA_ERR_WORKER_CRASHED);
     }
+    if (!s->worker)
+        node_driver_left(n, s->job);
     mem_free(s);
 }
 
@@ -310,8 +315,7 @@ static void on_spawn(void *arg, uint64_t worker, const uint8_t of[4])
     struct node *n = arg;
     struct prng *r = n->c->prng;
 
-    (void)of;
-    if (n->c->kills && !n->c->quiet && prng_chance(r, 0.02))
+    if (node_job_over(n, of) || (n->c->kills && !n->c->quiet && prng_chance(r, 0.02)))
         worker_later(n, worker, true, prng_range(r, 100, 20000) * CLOCK_NS_PER_US, worker_exited);
     else
         worker_later(n, worker, true, prng_range(r, 500, 30000) * CLOCK_NS_PER_US, worker_up);

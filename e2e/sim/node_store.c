@@ -355,9 +355,14 @@ int node_store_record(struct session *s, uint16_t type, uint64_t tag, const void
 
 void node_store_session(struct session *s)
 {
-    if (store_core_client_add(s->n->store->core, (uint32_t)s->client, proc_address(s->p),
-                              node_job) < 0)
+    if (store_core_client_add(s->n->store->core, (uint32_t)s->client, proc_address(s->p), s->job) <
+        0)
         sim_fail(s->n->c->sim, "out of memory");
+}
+
+void node_store_job_gone(struct node *n, const uint8_t job[4])
+{
+    store_core_job_gone(n->store->core, world_now(n->c), job);
 }
 
 struct last_word {

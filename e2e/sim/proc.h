@@ -271,6 +271,17 @@ void act_later(struct act *a, int64_t us);
 /* It lets go of everything. */
 void act_end(struct act *a);
 void act_woken(struct proc *p, const struct raia_ref *o);
+/* Some of the references that came inside of a value are kept. */
+void act_adopt_some(struct act *a, struct raia_ref **inner, uint32_t n);
+
+/* ---- load_get.c */
+/* Begins a get; a->wait, if it is not done at once. */
+void act_get(struct act *a, struct raia_ref *o);
+/* The same for what found no room before. */
+void act_get_again(struct act *a);
+/* True: it need not wait any more. */
+bool act_get_done(struct act *a);
+void act_unblock(struct act *a);
 /* It waits no longer for what it gets, if that is get number `waits`; 0: whichever. */
 void act_give_up(struct act *a, uint64_t waits);
 

@@ -89,7 +89,12 @@ static void came(struct proc *p, struct raia_ref *o, const struct rec_store_at *
             return;
         *x = (struct place){.segment = m->segment, .offset = m->offset, .size = m->size};
         if (!mapped(p, m->segment) || m->size != o->more->size)
-            sim_fail(p->c->sim, "an object of another size, or in a segment that is not mapped");
+            sim_fail(
+                p->c->sim,
+                "object %02x%02x/%llu came with %llu bytes, not %llu, in segment %u, mapped %d",
+                m->object[0], m->object[1], (unsigned long long)o->counter,
+                (unsigned long long)m->size, (unsigned long long)o->more->size, m->segment,
+                mapped(p, m->segment));
         o->more->mapped = (const uint8_t *)x;
         o->more->pins = 0;
         large_look(p, o);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -29,13 +30,28 @@ void *world_alloc(struct world *c, size_t size)
 const char *plant_name(enum plant p)
 {
     static const char *const names[PLANT_MAX] = {
-        "nothing",           "early free",          "lost borrow",       "double grant",
-        "leaked resource",   "reordered call",      "duplicate run",     "missed death",
-        "stale incarnation", "same incarnation",    "replaces ignored",  "full for ever",
-        "store: early free", "store: lost release", "store: lost free",  "store: copy stays",
-        "store: no retry",   "store: leaked pin",   "store: dead owner", "store: strays"};
+        "nothing",           "early free",        "lost borrow",       "double grant",
+        "leaked resource",   "reordered call",    "duplicate run",     "missed death",
+        "stale incarnation", "same incarnation",  "replaces ignored",  "job stays",
+        "job finished once", "full for ever",     "store: early free", "store: lost release",
+        "store: lost free",  "store: copy stays", "store: no retry",   "store: leaked pin",
+        "store: dead owner", "store: strays"};
 
     return names[p];
+}
+
+void world_job(struct world *c, const uint8_t id[4], struct proc *driver)
+{
+    memcpy(c->jobs[c->n_jobs].id, id, 4);
+    c->jobs[c->n_jobs++].driver = driver;
+}
+
+bool world_job_over(const struct world *c, const uint8_t id[4])
+{
+    for (unsigned i = 0; i < c->n_jobs; i++)
+        if (!memcmp(c->jobs[i].id, id, 4))
+            return !proc_alive(c->jobs[i].driver);
+    return false;
 }
 
 static struct world_totals totals;
@@ -48,11 +64,13 @@ const struct world_totals *world_totals(void)
 static void make(struct world *c)
 {
     struct prng *r = c->prng;
-    unsigned nodes = (unsigned)prng_range(r, 1, 4), drivers = (unsigned)prng_range(r, 1, 3);
+    unsigned nodes = (unsigned)prng_range(r, 1, 4),
+             drivers = (unsigned)prng_range(r, 1, DRIVERS_MAX);
 
     c->kills = prng_chance(r, 0.6);
     c->partitions = prng_chance(r, 0.4);
     c->large = prng_chance(r, 0.6);
+    c->leave = prng_chance(r, 0.5);
     c->tasks_max = (uint64_t)prng_range(r, 50, 600);
     if (prng_chance(r, 0.3)) /* slow links */
         sim_set_delay(c->sim, CLOCK_NS_PER_MS, 20 * CLOCK_NS_PER_MS);
@@ -64,12 +82,8 @@ static void make(struct world *c)
         prng_fill(r, c->actors[i], 16);
         gcs_add_actor(c->gcs, c->actors[i], (unsigned)prng_below(r, 4));
     }
-    for (unsigned i = 0; i < drivers && !sim_failed(c->sim); i++) {
-        struct proc *p = node_add_driver(c->nodes[prng_below(r, nodes)]);
-
-        if (p)
-            load_start(p);
-    }
+    for (unsigned i = 0; i < drivers && !sim_failed(c->sim); i++)
+        node_add_driver(c->nodes[prng_below(r, nodes)]);
     fault_start(c);
 }
 
@@ -79,6 +93,9 @@ static bool drivers_ended(void *ctx)
 
     for (unsigned i = 0; i < c->n_procs; i++)
         if (proc_is_driver(c->procs[i]) && !load_ended(c->procs[i]))
+            return false;
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        if (node_alive(c->nodes[i]) && node_awaits_driver(c->nodes[i]))
             return false;
     return true;
 }

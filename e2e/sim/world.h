@@ -8,7 +8,7 @@
  *     proc*.c     a driver or worker: coreworker/core
  *     gcs.c       the control store
  *     lane.c      rings: queues inside a node that outlive their writer
- *     load.c      what user programs do: random, seeded
+ *     load*.c     what user programs do: random, seeded
  *     fault.c     kills, partitions
  *     oracle.c    what must hold, whatever happens
  *
@@ -32,9 +32,11 @@
 #include "proto/record.h"
 #include "raia/error.h"
 
-#define NODES_MAX  12  /* that ever were, in one run */
-#define PROCS_MAX  600 /* that ever were, in one run */
-#define ACTORS_MAX 8
+#define NODES_MAX   12  /* that ever were, in one run */
+#define PROCS_MAX   600 /* that ever were, in one run */
+#define ACTORS_MAX  8
+#define JOBS_MAX    16 /* that ever were, in one run: drivers', and those that were asked for actors */
+#define DRIVERS_MAX 3
 
 /* Memory of stores is made of stamps, one for so many bytes. */
 #define WORLD_STAMP     65536u
@@ -53,7 +55,9 @@ enum plant {
     PLANT_STALE_INCARNATION, /* an actor is placed anew though the old one may live */
     PLANT_SAME_INCARNATION,  /* an incarnation that does not rise */
     PLANT_NO_REPLACES,       /* a node that replaces a dead one: nobody hears of it */
-    PLANT_FULL_STAYS,        /* an object that found no room on one node counts as lost */
+    PLANT_JOB_STAYS,         /* a node does nothing about the end of a job of another node */
+    PLANT_FINISH_ONCE, /* the control store is told once that a driver is gone, heard or not */
+    PLANT_FULL_STAYS,  /* an object that found no room on one node counts as lost */
     /* in the core of the store */
     PLANT_STORE_EARLY_FREE,   /* memory goes back while it is read */
     PLANT_STORE_LOST_RELEASE, /* a read is never over */
@@ -92,6 +96,7 @@ struct world {
     bool partitions;               /* this run has link faults */
     bool kills;                    /* this run has deaths */
     bool large;                    /* this run has large values */
+    bool leave;                    /* drivers leave when their program has ended */
     bool trace;                    /* what goes through lanes is printed */
     bool quiet;                    /* faults are over */
     bool closing;                  /* nothing is kept any more */
@@ -107,12 +112,21 @@ struct world {
     uint64_t tasks_max;             /* no more than that, but what is under way */
     uint8_t actors[ACTORS_MAX][16]; /* ids */
     unsigned n_actors;
+    struct {
+        uint8_t id[4];
+        struct proc *driver;
+    } jobs[DRIVERS_MAX]; /* of drivers */
+    unsigned n_jobs;
     uint64_t fetched;                  /* reads of large values, so far */
     uint64_t strays;                   /* results that their owners did not take, so far */
     uint64_t refused, again, given_up; /* as in world_totals, so far */
     unsigned deaths;                   /* of processes, so far */
     unsigned breaks;                   /* of links, so far */
 };
+
+/* A driver has begun a job, which is over when it is dead. */
+void world_job(struct world *c, const uint8_t id[4], struct proc *driver);
+bool world_job_over(const struct world *c, const uint8_t id[4]);
 
 /* Zeroed memory that lives as long as the cluster. */
 void *world_alloc(struct world *c, size_t size);
@@ -139,8 +153,9 @@ bool node_alive(const struct node *n);
 struct sim_node *node_sim(const struct node *n);
 const uint8_t *node_id(const struct node *n);
 struct node *node_by_id(struct world *c, const uint8_t id[16]);
-/* A driver on that node. */
-struct proc *node_add_driver(struct node *n);
+/* A driver on that node, as soon as the control store has a job for it. */
+void node_add_driver(struct node *n);
+bool node_awaits_driver(const struct node *n);
 /* What a process puts into the ring to its raylet: a lane_fn whose `to` is the process. */
 void node_from_proc(void *proc, uint16_t type, uint32_t conn, uint64_t tag, const void *data,
                     size_t size);
@@ -200,6 +215,13 @@ enum gcs_word_type {
     WORD_RESET,  /* gcs -> node: the session is lost: begin another one */
     /* Of a session: those of an older one count no more. */
     WORD_SESSION,
+    WORD_JOB_ADD,      /* node -> gcs: token: a driver wants a job */
+    WORD_JOB_ADDED,    /* gcs -> node: token, job */
+    WORD_JOB_ASK,      /* node -> gcs: job: does it go on? ENDED, if not */
+    WORD_JOB_FINISH,   /* node -> gcs: job: its driver is gone */
+    WORD_JOB_FINISHED, /* gcs -> node: job: it knows */
+    WORD_JOB_ENDED,    /* gcs -> nodes: job */
+    WORD_JOB_HERE,     /* node -> gcs, before HELLO: job, state: whether its driver is here */
     WORD_HOSTED,       /* node -> gcs, before HELLO: an actor that it hosts, as ACTOR_EVENT */
     WORD_HELLO,        /* node -> gcs: a session begins: node, view, replaces */
     WORD_VIEW,         /* both ways: node, view */
@@ -219,6 +241,8 @@ struct gcs_word {
     uint8_t node[16];
     uint8_t replaces[16]; /* HELLO: the node whose supervisor started this one; 0: none */
     uint8_t actor[16];
+    uint8_t token[16]; /* of a driver that waits for its job */
+    uint8_t job[4];
     uint64_t incarnation;
     struct record_address address;
     uint64_t version; /* of the view */

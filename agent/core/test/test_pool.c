@@ -13,6 +13,7 @@ struct seen {
     uint64_t spawned[64];
     int nspawned;
     uint64_t stopped[64];
+    bool forced[64];
     int nstopped;
     uint64_t request[64], worker[64];
     int nassigned;
@@ -33,8 +34,8 @@ static void on_stop(void *arg, uint64_t worker, bool force, const char *why)
 {
     struct seen *s = arg;
 
-    (void)force;
     (void)why;
+    s->forced[s->nstopped] = force;
     s->stopped[s->nstopped++] = worker;
 }
 
@@ -191,6 +192,37 @@ Test(pool, all_blocked)
     cr_assert_eq(s.nfailed, 1);
     cr_assert_eq(s.status[0], -RAIA_ERR_LIMIT);
     cr_assert(strstr(s.text, "blocked"));
+    pool_free(p);
+}
+
+/* A worker that was asked to leave when it is needed no more, and may take its time for that, is
+ * stopped when its job ends; once. */
+Test(pool, job_end_while_it_leaves)
+{
+    struct seen s = {0};
+    struct pool *p = pool_new(&config, &ops, &s);
+
+    for (uint64_t i = 0; i < 3; i++) {
+        pool_want(p, 0, job1, i + 1);
+        pool_ready(p, 0, s.spawned[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        pool_release(p, 0, s.spawned[i], false);
+    pool_tick(p, 3000 * MS);
+    cr_assert_eq(s.nstopped, 1, "one is idle beyond the two that stay");
+    cr_assert_not(s.forced[0]);
+    pool_job_ended(p, 3000 * MS, job1);
+    cr_assert_eq(s.nstopped, 4);
+    for (int i = 1; i < 4; i++)
+        cr_assert(s.forced[i]);
+    cr_assert(s.stopped[1] == s.stopped[0] || s.stopped[2] == s.stopped[0] ||
+              s.stopped[3] == s.stopped[0]);
+    pool_job_ended(p, 3000 * MS, job1);
+    cr_assert_eq(s.nstopped, 4, "they have been stopped");
+    cr_assert(pool_check(p));
+    for (int i = 0; i < 3; i++)
+        pool_exited(p, 3000 * MS, s.spawned[i], "killed");
+    cr_assert(pool_check(p));
     pool_free(p);
 }
 

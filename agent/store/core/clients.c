@@ -172,25 +172,25 @@ void store_core_client_gone(struct store_core *core, int64_t now, uint32_t clien
     store_run__(core);
 }
 
+/*
+ * What a process of the job owns goes when it is dead, which it is soon, and not before: it may be
+ * read until then. What the job's processes made or fetched for an owner of another job is that
+ * one's, alive as it is. So only what has no owner any more goes here.
+ */
 void store_core_job_gone(struct store_core *core, int64_t now, const uint8_t job[4])
 {
+    static const struct record_address nobody;
     struct store_object *o, *next;
     struct job_id id;
 
     core->now = now;
     memcpy(id.bytes, job, sizeof id.bytes);
     /* HASH_FOREACH has read `next` before o goes; freeing one object removes no other. */
-    HASH_FOREACH (core->objects, o, next) {
-        bool tell = o->state == STORE_SEALED && o->primary && !o->freed;
-        struct object_id object = o->id;
-        struct record_address owner = o->owner;
-
-        if (!job_id_equal(&o->job, &id))
-            continue;
-        store_object_free__(core, o, -RAIA_ERR_OBJECT_LOST, "the job of the object ended");
-        if (tell)
-            store_lost__(core, &object, &owner, -RAIA_ERR_OBJECT_LOST, &core->node);
-    }
+    HASH_FOREACH (core->objects, o, next)
+        if (job_id_equal(&o->job, &id) &&
+            (memcmp(o->owner.worker, nobody.worker, sizeof nobody.worker) == 0 ||
+             store_dead__(core, &o->owner)))
+            store_object_free__(core, o, -RAIA_ERR_OBJECT_LOST, "the job of the object ended");
     store_run__(core);
 }
 

@@ -335,6 +335,34 @@ Test(store, reasons)
     teardown(&s);
 }
 
+/* The end of a job frees what has no owner that lives, and leaves what its processes made for an owner
+ * of another job: that goes with its owner. */
+Test(store, job_gone_but_not_the_owner)
+{
+    const struct record_address other = {{3}, {99}};
+    struct rec_store_create c = {.object = {9}, .size = 1000, .owner = other};
+    struct store_stats st;
+    struct seen s;
+
+    setup(&s, 1, 64 * MIB);
+    create(&s, 7, 1000);
+    about(&s, REC_STORE_SEAL, 7, REC_OBJECT_RELEASE);
+    say(&s, REC_STORE_CREATE, 9, &c, sizeof c);
+    cr_assert_eq(s.at.status, 0);
+    about(&s, REC_STORE_SEAL, 9, REC_OBJECT_RELEASE);
+    store_job_gone(s.store, 0, (const uint8_t[4]){0, 0, 0, 1});
+    store_stats(s.store, &st);
+    cr_assert_eq(st.objects, 1, "what nobody owns goes, the other one stays: %u", st.objects);
+    get(&s, 9, NULL);
+    cr_assert_eq(s.at.status, 0, "%s", s.text);
+    about(&s, REC_STORE_RELEASE, 9, 0);
+    store_owner_gone(s.store, 0, &other);
+    store_stats(s.store, &st);
+    cr_assert_eq(st.objects, 0);
+    cr_assert_eq(st.used, 0);
+    teardown(&s);
+}
+
 /* Every allocation may fail, in turn: the put and get then say so, or work; nothing leaks. */
 Test(store, out_of_memory)
 {
