@@ -128,3 +128,76 @@ Test(core_memory, actors)
     cr_expect_geq(each("RegisterActor", &m.base), 10);
     cr_expect_geq(each("ListActors", &list.base), 3);
 }
+
+/* A message of a session, or (up NULL) the hello that begins one, whichever allocation fails: it is
+ * taken, the session is broken, or the process starts again; then a new session takes it. */
+static void each_up(const char *name, const Raia__Gcs__SessionUp *up, unsigned at_least)
+{
+    unsigned failed = 0;
+    bool reached = true;
+
+    for (uint64_t n = 1; reached; n++) {
+        Raia__Gcs__SessionHello hello = RAIA__GCS__SESSION_HELLO__INIT;
+        struct raia_error e = {0};
+        struct node_id id;
+        int r;
+
+        world_init(&w, NULL);
+        world_node(&w, 1, true, 4);
+        world_job(&w, 1, 7);
+        memcpy(id.bytes, world_id(1), 16);
+        hello.node_id = world_bytes(1);
+        mem_fail_nth(n);
+        r = up ? gcs_core_session_message(w.core, w.now, &id, up, &e)
+               : gcs_core_session_hello(w.core, w.now, &hello, &e);
+        reached = mem_fail_count() >= n;
+        mem_fail_nth(0);
+        lazy_flush(w.storage, SIZE_MAX);
+        cr_assert(r == 0 || r == -RAIA_ERR_NOMEM || r == -RAIA_ERR_UNAVAILABLE,
+                  "%s, allocation %u: %s", name, (unsigned)n, raia_strerror(r));
+        cr_assert(reached || (r == 0 && !w.broken.code));
+        failed += r < 0 || w.broken.code;
+        if (w.broken.code)
+            world_crash(&w);
+        cr_assert_eq(world_hello(&w, 1, NULL, 0), 0, "%s, after allocation %u: %s", name,
+                     (unsigned)n, w.error.text);
+        if (up)
+            world_up(&w, 1, up);
+        world_fini(&w);
+    }
+    cr_expect_geq(failed, at_least, "%s", name);
+}
+
+/* What a raylet says in its session. */
+Test(core_memory, sessions)
+{
+    Raia__Gcs__SessionUp up = RAIA__GCS__SESSION_UP__INIT;
+    Raia__Gcs__Subscribe subscribe = RAIA__GCS__SUBSCRIBE__INIT;
+    Raia__Gcs__WorkerDeath death = RAIA__GCS__WORKER_DEATH__INIT;
+    Raia__Gcs__ResourceReport report = RAIA__GCS__RESOURCE_REPORT__INIT;
+    Raia__Resource cpu = RAIA__RESOURCE__INIT, *list = &cpu;
+    Raia__Address worker = RAIA__ADDRESS__INIT;
+
+    each_up("hello", NULL, 1);
+    up.body_case = RAIA__GCS__SESSION_UP__BODY_SUBSCRIBE;
+    up.subscribe = &subscribe;
+    subscribe.channel = RAIA__GCS__CHANNEL__CHANNEL_NODE;
+    each_up("subscribe", &up, 1);
+    worker.node_id = world_bytes(1);
+    worker.worker_id = world_bytes(200);
+    death.address = &worker;
+    death.job_id = world_job_id(1);
+    death.reason = TEXT("it died");
+    up.body_case = RAIA__GCS__SESSION_UP__BODY_WORKER_DEATH;
+    up.worker_death = &death;
+    each_up("worker death", &up, 1);
+    cpu.name = TEXT("CPU");
+    cpu.quantity = 20000;
+    report.node_id = world_bytes(1);
+    report.version = 9;
+    report.total = report.available = &list;
+    report.n_total = report.n_available = 1;
+    up.body_case = RAIA__GCS__SESSION_UP__BODY_RESOURCES;
+    up.resources = &report;
+    each_up("resources", &up, 1);
+}

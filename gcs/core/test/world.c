@@ -18,7 +18,7 @@ static int on_send(void *arg, const struct node_id *node, const void *data, size
         w->sent = realloc(w->sent, w->cap_sent * sizeof *w->sent); /* never made to fail */
     }
     w->sent[w->n_sent].node = *node;
-    w->sent[w->n_sent].down = pb_unpack(&raia__gcs__session_down__descriptor, data, size);
+    w->sent[w->n_sent].down = raia__gcs__session_down__unpack(NULL, size, data); /* nor this */
     w->n_sent++;
     return 0;
 }
