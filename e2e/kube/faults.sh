@@ -132,10 +132,10 @@ completed() {
 }
 result() { k get rayjob "$1" -o json | jq -r '.status | "\(.jobDeploymentStatus) \(.jobStatus) \(.failed // 0)"'; }
 ended() { is "rayjob/$1" .status.jobDeploymentStatus Complete || is "rayjob/$1" .status.jobDeploymentStatus Failed; }
-counted() { k logs "job/$1" 2>/dev/null | grep -q "^/tmp/counts: OK"; }
+counted() { k logs "job/$1" 2>/dev/null | has "^/tmp/counts: OK"; }
 
 # The operator's own pod, service and release apart.
-nothing() { ! k get pods,services,secrets,jobs,rayclusters,rayjobs -o name | grep -qv 'raia-operator\|helm.release'; }
+nothing() { ! k get pods,services,secrets,jobs,rayclusters,rayjobs -o name | has -v 'raia-operator\|helm.release'; }
 # gone OBJECT...: deleted, and with them all that was made.
 gone() {
     k delete "$@" --wait=false >/dev/null
@@ -359,7 +359,7 @@ kubelet_killed() {
 
 on() { echo "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node$1]}]}}]}}"; }
 node_is() { [ "$(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = "$2" ]; }
-on_node1() { ! k get pods -l "ray.io/cluster=$1" -o 'jsonpath={.items[*].spec.nodeName}' | grep -q node2; }
+on_node1() { ! k get pods -l "ray.io/cluster=$1" -o 'jsonpath={.items[*].spec.nodeName}' | has node2; }
 # The machine reaches services through node 1, so it is node 2 that loses power.
 node_killed() {
     local t0 t1
@@ -408,7 +408,7 @@ another() { # OBJECT UID
     uid=$(field "$1" .metadata.uid) && [ -n "$uid" ] && [ "$uid" != "$2" ]
 }
 # submits_on NAME NODES: a submitter of it runs on one of these (a pattern).
-submits_on() { k get pods -l "job-name=$1" -o 'jsonpath={range .items[*]}{.spec.nodeName} {.status.phase}{"\n"}{end}' | grep -qx "$2 Running"; }
+submits_on() { k get pods -l "job-name=$1" -o 'jsonpath={range .items[*]}{.spec.nodeName} {.status.phase}{"\n"}{end}' | has -x "$2 Running"; }
 # submitters NAME: how many of its pods were ever made.
 submitters() { awk -v n="^$1-[a-z0-9]+\$" '$2 ~ n && $3 == "<none>" && !seen[$1]++ { n_made++ } END { print n_made + 0 }' "$work/pods"; }
 has_submitters() { [ "$(submitters "$1")" = "$2" ]; }

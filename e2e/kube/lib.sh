@@ -21,7 +21,6 @@ test_name=$(basename "$0" .sh)
 begin=$SECONDS
 work=$(mktemp -d "/tmp/raia-e2e-$test_name-XXXXXX")
 logs=${RAIA_E2E_LOGS:-/tmp/raia-e2e-logs}/$test_name
-rm -rf "$logs"
 ns=raia-e2e-$test_name-$(od -An -N2 -tx1 /dev/urandom | tr -d ' ')
 releases=()      # helm releases of the namespace, to be uninstalled
 background=()    # processes to be ended
@@ -33,6 +32,14 @@ say() { printf '%4d s  %s\n' $((SECONDS - begin)) "$*" >&2; }
 fail() {
     echo "FAILED: $*" >&2
     exit 1
+}
+
+# COMMAND | has GREP-ARGUMENTS: is it in what the command prints. All of that is read first: `grep -q` stops
+# reading, and what still writes to it then dies of that, which is a failure here (pipefail).
+has() {
+    local text
+    text=$(cat)
+    [ -n "$text" ] && grep -q "$@" <<<"$text"
 }
 
 # skip WORDS: ends the test, which counts as passed: why it cannot be run. Before anything is made in a cluster.
@@ -182,6 +189,7 @@ forward() {
 # dump: all that the cluster says about the test, into $logs.
 dump() {
     local pod container
+    rm -rf "$logs"
     mkdir -p "$logs"
     {
         k get all,secrets,configmaps,pvc -o wide

@@ -145,7 +145,7 @@ forms() {
     k exec c-head -c ray -- /bin/bash -c 'tr "\0" " " </proc/1/cmdline' >"$work/one"
     grep -q '^/opt/raia/bin/raia-agent ' "$work/one" || fail "pid 1 of the head is $(cat "$work/one")"
     ! grep -qF "$token" "$work/one" || fail "the token is in a command line"
-    ! { k logs c-head -c ray; k logs c-worker-1 -c ray; } | grep -qF "$token" || fail "the token is in a log"
+    ! { k logs c-head -c ray; k logs c-worker-1 -c ray; } | has -F "$token" || fail "the token is in a log"
     k exec c-worker-2 -c ray -- /opt/raia/bin/ray status >"$work/status" || fail "ray status in a pod"
     equal "pods by ray list" 3 "$(k exec c-head -c ray -- /opt/raia/bin/ray list nodes --format json | jq length)"
 }

@@ -257,11 +257,11 @@ crashes_begins() {
 crashes() {
     local left=$((480 - (SECONDS - crashed))) gone
     await $((left > 1 ? left : 1)) "pod/$crashing" delete
-    k get events --field-selector "involvedObject.name=$crashing,reason=BackOff" -o name | grep -q . || fail "the kubelet did not restart it"
+    k get events --field-selector "involvedObject.name=$crashing,reason=BackOff" -o name | has . || fail "the kubelet did not restart it"
     gone=$(k get events --field-selector involvedObject.name=crashes,reason=DeletedWorkerPod -o json | jq '[.items[] | .firstTimestamp // .eventTime | sub("[.][0-9]*"; "") | fromdate] | min')
     say "replaced $((gone - $(date -d "$(field raycluster/crashes .metadata.creationTimestamp)" +%s))) s after the cluster was made"
     until_ok 60 counts pods ray.io/cluster=crashes,ray.io/node-type=worker 1 || fail "no other pod"
-    k get events -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | grep -q 'restarted too often' || fail "no event says why"
+    k get events -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | has 'restarted too often' || fail "no event says why"
     apart='^$'
     drop crashes
 }
@@ -284,7 +284,7 @@ no_shell() {
 }
 no_glibc() {
     apply RayCluster musl "$(head 1 "$(pod_template localhost/no-glibc:1)")"
-    says() { condition raycluster/musl HeadPodReady message | grep -q 'no glibc'; }
+    says() { condition raycluster/musl HeadPodReady message | has 'no glibc'; }
     until_ok 120 says || fail "the condition does not say why: $(condition raycluster/musl HeadPodReady reason): $(condition raycluster/musl HeadPodReady message)"
     say "$(condition raycluster/musl HeadPodReady message)"
     equal "exit status" 126 "$(k get pods -l ray.io/cluster=musl -o json | jq '[.items[0].status.containerStatuses[0] | .state, .lastState | .terminated.exitCode | numbers][0]')"

@@ -119,7 +119,7 @@ retries() {
     equal "submissions, one for each attempt" 3 "$(awk '$1 == "fails" && $3 { print $3 }' "$work/attempts" | sort -u | wc -l)"
     equal "clusters that are left" "raycluster.ray.io/$(cluster_of fails)" "$(k get rayclusters -o name)"
     equal "exit status of the submitter" 7 "$(k get pods -l job-name=fails -o 'jsonpath={.items[*].status.containerStatuses[0].state.terminated.exitCode}')"
-    k logs job/fails | grep -q 'has tried' || fail "the submitter's log is not that of the job"
+    k logs job/fails | has 'has tried' || fail "the submitter's log is not that of the job"
     field rayjob/fails .status.message >"$work/message"
     grep -q 'exit.* 7' "$work/message" || fail "the message does not say the exit status: $(cat "$work/message")"
     drop fails
@@ -146,7 +146,7 @@ deadline() {
 mended() {
     job invalid 'echo well' "submissionMode: HTTPMode, runtimeEnvYAML: 'env_vars: [', rayClusterSpec: {$small}"
     await 60 rayjob/invalid jsonpath='{.status.jobDeploymentStatus}'=ValidationFailed
-    field rayjob/invalid .status.message | grep -q runtimeEnvYAML || fail "the message names no field: $(field rayjob/invalid .status.message)"
+    field rayjob/invalid .status.message | has runtimeEnvYAML || fail "the message names no field: $(field rayjob/invalid .status.message)"
     equal "pods" 0 "$(count pods ray.io/cluster)"
     change rayjob/invalid '{"spec": {"runtimeEnvYAML": "env_vars: {}"}}'
     ends invalid Complete SUCCEEDED
@@ -201,7 +201,7 @@ ttl() {
     ends short Complete SUCCEEDED
     end=$(seconds_of rayjob/short .status.endTime)
     gone_after 10 "$end" no_cluster
-    k logs job/short | grep -q '^short$' || fail "the log of the submitter is gone too"
+    k logs job/short | has '^short$' || fail "the log of the submitter is gone too"
     equal "status afterwards" Complete "$(field rayjob/short .status.jobDeploymentStatus)"
     drop short
 }

@@ -24,7 +24,7 @@ takes_strategy() { # does the server know that field?
     k apply --dry-run=server --validate=strict -f "$work/tried.yaml" >"$work/tried" 2>&1
 }
 newest() { k get pods -l app.kubernetes.io/name=raia-operator --sort-by=.metadata.creationTimestamp -o 'jsonpath={.items[-1:].metadata.name}'; }
-told() { k logs "$(newest)" 2>/dev/null | grep -q "msg=\"waiting for a resource definition\" name=rayclusters.ray.io why=.*$1.* apply=\"kubectl apply --server-side"; }
+told() { k logs "$(newest)" 2>/dev/null | has "msg=\"waiting for a resource definition\" name=rayclusters.ray.io why=.*$1.* apply=\"kubectl apply --server-side"; }
 is_new() { [ "$(newest)" != "$1" ]; }
 
 t=$(pod_template "$debian")

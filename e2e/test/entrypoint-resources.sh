@@ -8,7 +8,7 @@ socket=$RAIA_STATE_DIR/res/nodes/head/raylet.ctl
 
 free_cpus() { [ "$("$ctl" "$socket" status resources.CPU.available)" = "$1" ]; }
 consistent() { [ "$("$ctl" "$socket" status consistent)" = True ]; }
-is() { raia job status "$1" --format json 2>/dev/null | grep -q "\"$2\""; }
+is() { raia job status "$1" --format json 2>/dev/null | has "\"$2\""; }
 submit() { raia job submit --no-wait --submission-id "$@" >/dev/null 2>"$work/err" || { cat "$work/err"; fail "submit $1"; }; }
 pid_of() { pgrep -f "sleep 100$1\$" | head -1; }
 
@@ -20,8 +20,8 @@ submit three --entrypoint-num-cpus 64 -- true
 submit four -- true
 until_ok 20 is four SUCCEEDED || fail "one that needs nothing waits"
 is two PENDING || fail "the second does not wait"
-raia job status two --format json | grep -q 'until the resources' || fail "its message does not say why"
-raia status | grep -q '1.5 of 2 CPU' || { raia status; fail "status does not show what is held"; }
+raia job status two --format json | has 'until the resources' || fail "its message does not say why"
+raia status | has '1.5 of 2 CPU' || { raia status; fail "status does not show what is held"; }
 raia job stop one 2>/dev/null
 until_ok 20 is two RUNNING || fail "the second does not start"
 until_ok 20 free_cpus 1 || fail "what was stopped still holds CPUs"

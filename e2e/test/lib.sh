@@ -28,6 +28,14 @@ fail() {
     exit 1
 }
 
+# COMMAND | has GREP-ARGUMENTS: is it in what the command prints. All of that is read first: `grep -q` stops
+# reading, and what still writes to it then dies of that, which is a failure here (pipefail).
+has() {
+    local text
+    text=$(cat)
+    [ -n "$text" ] && grep -q "$@" <<<"$text"
+}
+
 # Processes whose environment or command line names this test's state folder.
 leftovers() {
     local p

@@ -82,7 +82,7 @@ curl -sSN -m 60 -i --http1.1 -H "Authorization: Bearer $token" -H 'Connection: U
     -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$url/api/jobs/b/logs/tail" >"$work/tail" 2>/dev/null &
 tail=$!
 until_ok 30 grep -aq begun "$work/tail" || fail "the tail says nothing"
-head -n 1 "$work/tail" | grep -q '101' || fail "no upgrade to WebSocket: $(head -n 1 "$work/tail")"
+head -n 1 "$work/tail" | has '101' || fail "no upgrade to WebSocket: $(head -n 1 "$work/tail")"
 grep -aq 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' "$work/tail" || fail "the WebSocket's key is not answered"
 call 200 POST /api/jobs/b/stop
 json "d == {'stopped': True}"

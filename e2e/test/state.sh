@@ -44,25 +44,25 @@ must tasks 'sorted(t["state"] for t in d if t["type"] == "ACTOR_TASK") == ["PEND
 must tasks 'len(d) == 1 and all(t["name"] == "nap" and t["state"] == "RUNNING" for t in d)' --filter state=RUNNING --filter name=nap --limit 1
 grep -q '1 of [23] rows' "$work/err" || fail "the limit is not told: $(cat "$work/err")"
 id=$(field 'd[0]["task_id"]')
-raia get tasks "$id" --format json | grep -q "$id" || fail "get by the whole id"
+raia get tasks "$id" --format json | has "$id" || fail "get by the whole id"
 raia get tasks "${id:0:1}" >/dev/null 2>&1 && fail "get by an ambiguous beginning"
-raia list tasks | grep -q 'nap .*RUNNING .*NORMAL_TASK .*w-0 ' || fail "no node names in the table"
+raia list tasks | has 'nap .*RUNNING .*NORMAL_TASK .*w-0 ' || fail "no node names in the table"
 raia summary tasks --format json >"$work/out"
 [ "$(field 'd["summary"]["nap"]["state_counts"]["RUNNING"]')" -ge 2 ] || fail "summary of tasks"
-raia summary tasks | grep -q '^nap .*RUNNING [23]' || fail "summary of tasks as a table"
+raia summary tasks | has '^nap .*RUNNING [23]' || fail "summary of tasks as a table"
 
 echo "-- workers, actors"
 must workers 'Counter(w["worker_type"] for w in d if w["is_alive"])["DRIVER"] == 1 and len({w["node_id"] for w in d}) == 2'
 must workers 'sum(w["actor_id"] is not None for w in d) == 1'
 must actors '[(a["class_name"], a["state"]) for a in d] == [("Keeper", "ALIVE")]'
-raia summary actors | grep -q '^Keeper .*ALIVE 1' || fail "summary of actors"
+raia summary actors | has '^Keeper .*ALIVE 1' || fail "summary of actors"
 
 echo "-- objects"
 must objects '[o["reference_type"] for o in d if (o["object_size"] or 0) > 4 << 20] == ["LOCAL_REFERENCE"]'
 must objects 'all(len(o["copies"]) == 1 and o["copies"][0]["primary"] for o in d if (o["object_size"] or 0) > 4 << 20)'
 must objects 'Counter(o["task_status"] for o in d)["PENDING"] == 10 and Counter(o["task_status"] for o in d)["FAILED"] == 1'
 must objects 'Counter(o["reference_type"] for o in d)["ACTOR_HANDLE"] == 1'
-raia summary objects | grep -q 'LOCAL_REFERENCE' || fail "summary of objects"
+raia summary objects | has 'LOCAL_REFERENCE' || fail "summary of objects"
 raia list nonsense >/dev/null 2>&1 && fail "a kind that there is not"
 
 echo "-- the accounts of each node agree"
