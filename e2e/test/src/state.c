@@ -55,17 +55,23 @@ static int keeper_new(raia_call *c)
     return raia_set_self(c, malloc(1));
 }
 
+static int keeper_is_there(raia_call *c)
+{
+    return raia_return_int(c, 1);
+}
+
 static int keeper_hold(raia_call *c)
 {
     return nap(c);
 }
 RAIA_ACTOR(Keeper, keeper_new, free)
+RAIA_METHOD(keeper_is_there)
 RAIA_METHOD(keeper_hold)
 
 int main(int argc, char **argv)
 {
     int n = argc > 1 ? atoi(argv[1]) : 1;
-    raia_ref *naps[NAPS_MAX], *late, *wrong, *small, *large, *held, *next, *nested;
+    raia_ref *naps[NAPS_MAX], *late, *wrong, *small, *large, *there, *held, *next, *nested;
     raia_actor *keeper;
     raia_buffer *b;
     int64_t v;
@@ -75,6 +81,9 @@ int main(int argc, char **argv)
     if (n < 1 || n > NAPS_MAX)
         return 2;
     keeper = raia_actor_create(keeper_new);
+    there = raia_actor_call(keeper, keeper_is_there); /* its place is found by a CPU that is free */
+    (void)raia_get_int(there, &v, RAIA_FOREVER);
+    raia_release(there);
     held = raia_actor_call(keeper, keeper_hold);
     next = raia_actor_call(keeper, keeper_hold);
     wrong = raia_submit(fails);
