@@ -336,6 +336,13 @@ void caller_fail_all(struct caller *c, const struct raia_error *e)
     struct task *t;
     struct list *l;
 
+    /* First of all: the end of one call may be that of another behind it, which waits for it. What
+     * stood behind that one would be sent now. */
+    if (c->state != CALLER_DEAD) {
+        c->state = CALLER_DEAD;
+        c->death = *e;
+        c->death.maybe_executed = false;
+    }
     while ((t = window_first(&c->window))) {
         window_take(&c->window, t->sequence);
         fail(c, t, e);

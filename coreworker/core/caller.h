@@ -28,7 +28,7 @@ enum caller_state {
     CALLER_CONNECTED,
     CALLER_RESTING, /* nothing to say; it connects again with the next call */
     CALLER_LOST,    /* the process died or the link broke; the GCS has not said what follows */
-    CALLER_DEAD,    /* for good */
+    CALLER_DEAD,    /* for good; or the caller has ended */
 };
 
 struct caller;
@@ -102,6 +102,7 @@ void caller_cancel(struct caller *c, struct task *t, const struct wire_cancel *h
 void caller_each(struct caller *c, void (*fn)(void *arg, struct task *t), void *arg);
 /* Is a call with that counter among them? */
 bool caller_has(struct caller *c, uint64_t counter);
+/* The end of the caller: every call fails, nothing is sent any more, and later calls fail at once. */
 void caller_fail_all(struct caller *c, const struct raia_error *e);
 
 #endif

@@ -351,10 +351,14 @@ void actor_welcomed(struct runtime *rt, struct link *l, uint64_t slot,
 
 static int push_call(void *ctx, struct caller *c, struct task *t)
 {
+    const struct runtime *rt = ctx;
     raia_actor *a = of(c);
 
-    return a->link ? task_send(ctx, a->link, t, WIRE_CALL, t->sequence, a->slot, caller_acked(c))
-                   : -RAIA_ERR_UNAVAILABLE;
+    /* A runtime that dies fails the calls of one actor after the other: the end of some must not send
+     * those of the next. */
+    if (!a->link || rt->dead)
+        return -RAIA_ERR_UNAVAILABLE;
+    return task_send(ctx, a->link, t, WIRE_CALL, t->sequence, a->slot, caller_acked(c));
 }
 
 static void cancel_call(void *ctx, struct caller *c, struct task *t, const struct wire_cancel *how)

@@ -209,3 +209,52 @@ Test(caller, death)
     cr_assert(w.failed == 2 && !w.last.maybe_executed);
     end(&w);
 }
+
+/* What fails because its argument did: the caller takes it back, as the runtime does. */
+static void failed_chain(void *ctx, struct task *t, const struct raia_error *e)
+{
+    struct task *dependent = (struct task *)(void *)t->function;
+    struct world *w = ctx;
+
+    failed(w, t, e);
+    if (!dependent)
+        return;
+    dependent->waits = 0;
+    caller_drop(&w->c, dependent);
+    failed(w, dependent, e);
+}
+
+/* Everything fails, and nothing more is sent: not even what one stood in front of whose argument is a
+ * call that fails now. */
+Test(caller, fail_all)
+{
+    static const struct caller_ops chain = {
+        .connect = connect_actor, .push = push, .cancel = cancel, .failed = failed_chain};
+    struct task *sent, *first, *waits;
+    struct raia_error e;
+    struct world w;
+
+    begin(&w);
+    w.c.ops = &chain;
+    caller_alive(&w.c, 1, &somewhere);
+    caller_welcome(&w.c, 1);
+    sent = add(&w, 1, 0);
+    first = add(&w, 0, 1);
+    waits = add(&w, 0, 1);
+    first->function = (struct function *)(void *)waits;
+    add(&w, 1, 0);
+    add(&w, 0, 0);
+    cr_assert(w.npushed == 1 && w.pushed[0] == sent);
+    err_set(&e, RAIA_ERR_SHUTDOWN, "end");
+    caller_fail_all(&w.c, &e);
+    cr_assert_eq(w.npushed, 1, "nothing is sent any more");
+    cr_assert(w.failed == 5 && w.last.code == RAIA_ERR_SHUTDOWN);
+    cr_assert(w.c.pending == 0 && w.c.window.count == 0);
+
+    /* What the control store says later changes nothing; a call fails at once. */
+    caller_alive(&w.c, 2, &somewhere);
+    cr_assert_eq(w.connects, 1);
+    add(&w, 0, 0);
+    cr_assert(w.failed == 6 && w.last.code == RAIA_ERR_SHUTDOWN);
+    caller_fini(&w.c);
+}
