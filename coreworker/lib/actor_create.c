@@ -174,6 +174,7 @@ static void registered(struct runtime *rt, struct question *q, uint16_t type, in
     status = proto_unpack_in(&room, &raia__gcs__register_actor_reply__descriptor, s + 1,
                              size - sizeof(*s), &m);
     a->registered = true;
+    rt_wake(rt, NULL); /* who kills it waits for that */
     if (m && m->actor)
         actor_adopt(rt, a, m->actor);
     else
@@ -189,6 +190,10 @@ void actor_creation_ready(struct runtime *rt, raia_actor *a)
     size_t size = 0;
     int r = request(rt, a, &m, &size);
 
+    if (a->killed) {
+        registration_failed(rt, a, RAIA_ERR_ACTOR_DIED, "it was killed before");
+        return;
+    }
     a->ask = (struct question){.answer = registered, .arg = a};
     if (r == 0)
         r = gcs_ask(rt, &a->ask, GCS_REGISTER_ACTOR, m, size);
@@ -377,6 +382,21 @@ int actor_find(struct runtime *rt, const char *name, const char *ns, raia_actor 
     return r;
 }
 
+/* One that was made just now: the GCS knows it when it has answered. */
+static void wait_registered(struct runtime *rt, raia_actor *a)
+{
+    struct waiter w;
+    bool told = false;
+
+    waiter_init(&w, NULL);
+    while (list_linked(&a->ask.link) && !rt->dead) {
+        rt_blocked(rt, &told);
+        rt_wait(rt, &w, CLOCK_NEVER);
+    }
+    rt_unblocked(rt, &told);
+    waiter_fini(&w);
+}
+
 int actor_kill(struct runtime *rt, raia_actor *a, bool no_restart)
 {
     Raia__Gcs__KillActorRequest m = RAIA__GCS__KILL_ACTOR_REQUEST__INIT;
@@ -385,6 +405,13 @@ int actor_kill(struct runtime *rt, raia_actor *a, bool no_restart)
     struct question q;
     int r;
 
+    wait_registered(rt, a);
+    if (a->mine && !a->registered) {
+        /* It could not be registered, or its constructor's arguments are still to come: it has no
+         * process, and will have none. */
+        a->killed |= no_restart;
+        return 0;
+    }
     m.actor_id = (ProtobufCBinaryData){16, a->id};
     m.no_restart = no_restart;
     m.reason = (char *)(uintptr_t) "raia_actor_kill";

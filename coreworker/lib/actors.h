@@ -32,6 +32,7 @@ struct raia_actor {
     bool detached;
     bool mine;       /* this process created it and keeps its scope */
     bool registered; /* the GCS knows it */
+    bool killed;     /* before that: it will not be registered */
     bool subscribed;
     bool reconnect;        /* broke: connect again at `retry_at` */
     int64_t retry_at;      /* ns */

@@ -265,6 +265,28 @@ Test(actors, named, .init = session_begin, .fini = session_end)
     raia_actor_release(b);
 }
 
+/* An actor can be killed as soon as it is made, whatever is known of it by then; also before the
+ * constructor has its arguments, in no time. What is called ends. */
+Test(actors, killed_at_once, .init = session_begin, .fini = session_end)
+{
+    raia_actor *a, *first = raia_actor_create(counter_new);
+    raia_ref *late;
+
+    for (int i = 0; i < 50; i++) {
+        a = raia_actor_create(counter_new);
+        cr_assert_eq(raia_actor_kill(a, true), 0, "%d: %s", i, raia_last_error()->text);
+        expect_error(raia_actor_call(a, counter_add, raia_int(1)), RAIA_ERR_ACTOR_DIED);
+        raia_actor_release(a);
+    }
+    late = raia_actor_call(first, slow, raia_int(500));
+    a = raia_actor_create(counter_new, raia_value_of(late));
+    cr_assert_eq(raia_actor_kill(a, true), 0, "%s", raia_last_error()->text);
+    expect_error(raia_actor_call(a, counter_add, raia_int(1)), RAIA_ERR_ACTOR_DIED);
+    raia_release(late);
+    raia_actor_release(a);
+    raia_actor_release(first);
+}
+
 /* A detached actor outlives its job. */
 Test(actors, detached, .init = session_begin, .fini = session_end)
 {

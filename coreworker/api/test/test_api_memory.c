@@ -14,13 +14,12 @@ uint64_t memory_armed, memory_made;
 static unsigned failures; /* steps that failed, of all tables that this process ran */
 
 /* Something was lost, and is waited for; or an answer that could not be read for want of memory is
- * said to say something else. (An actor that is killed may not be registered yet.) */
-static bool means_other(const struct memory_step *s)
+ * said to say something else. */
+static bool means_other(void)
 {
     int code = raia_last_error()->code;
 
-    return code == RAIA_ERR_TIMEOUT || code == RAIA_ERR_PROTOCOL ||
-           (code == RAIA_ERR_NOT_FOUND && strcmp(s->function, "raia_actor_kill") != 0);
+    return code == RAIA_ERR_TIMEOUT || code == RAIA_ERR_PROTOCOL || code == RAIA_ERR_NOT_FOUND;
 }
 
 /* The last step of a table runs with nothing failing: it must work, whatever failed before. */
@@ -33,7 +32,7 @@ static bool run(const struct memory_step *s, raia_call *c, unsigned *ret_failed)
         memory_armed = n;
         memory_made = 0;
         if (s->step(c) < 0) {
-            if (means_other(s))
+            if (means_other())
                 return false;
             ++*ret_failed;
         }
@@ -77,7 +76,7 @@ static int cold(const struct memory_step *s, uint64_t n)
         return 2;
     memory_armed = n;
     memory_made = 0;
-    bad = s->step(NULL) < 0 && means_other(s);
+    bad = s->step(NULL) < 0 && means_other();
     reached = memory_made >= n;
     memory_armed = 0;
     if (bad || s->step(NULL) < 0) {

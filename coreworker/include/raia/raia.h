@@ -476,7 +476,8 @@ RAIA_API void raia_actor_release(raia_actor *a);
 RAIA_API raia_actor *raia_actor_dup(raia_actor *a);
 /* The actor of that name (ns NULL: that of raia_init). NOT_FOUND. For raia_actor_release. */
 RAIA_API raia_actor *raia_actor_find(const char *name, const char *ns);
-/* Kills its process now; with no_restart for good. What was called and not answered fails. */
+/* Kills its process now; with no_restart for good. What was called and not answered fails. One whose
+ * constructor still waits for its arguments (and no_restart) will not be made. */
 RAIA_API int raia_actor_kill(raia_actor *a, bool no_restart);
 /* Waits until it runs, or tells why it does not. */
 RAIA_API int raia_actor_wait(raia_actor *a, int64_t timeout_ms);
