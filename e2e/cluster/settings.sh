@@ -82,6 +82,20 @@ part_start() {
     ) &
 }
 
+# kept_start PART LOG COMMAND...: the same, and again a second after it has ended, as a kubelet keeps a control
+# plane's pods: some programs end on purpose where they do not know how to go on. Its keeper is a part, too.
+kept_start() {
+    local part=$1 out=$2
+    shift 2
+    mkdir -p "$(part_dir "$part")"
+    # shellcheck disable=SC2016 # for the keeper
+    part_start "$part.keeper" "$out" "$BASH" -c 'while :; do
+        (echo "$BASHPID" >"$0/cgroup.procs" && exec "$@")
+        echo "it has ended with $?, and is started again"
+        sleep 1
+    done' "$(part_dir "$part")" "$@"
+}
+
 # part_kill [PART]: SIGKILL to all of it (without a name: to all of the cluster), until none is left. The
 # last processes of a container take its file system apart, which may have to wait for a busy disk.
 part_kill() {
