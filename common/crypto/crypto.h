@@ -67,7 +67,8 @@ void crypto_ca_freep(void *p);             /* for _cleanup_ */
 int crypto_issue(const struct crypto_ca *ca, const struct crypto_leaf *leaf, int64_t now_s,
                  struct crypto_pem *ret_pem, struct raia_error *e);
 int crypto_cert_read(const char *cert_pem, struct crypto_cert_info *ret_info, struct raia_error *e);
-/* Does the leaf chain to this CA and cover `host` (name or address; NULL: not asked) at now_s. */
+/* Does the leaf chain to one of these CAs (a text may have several, as while one is replaced) and cover
+ * `host` (name or address; NULL: not asked) at now_s. */
 int crypto_cert_verify(const char *ca_cert_pem, const char *cert_pem, const char *host,
                        int64_t now_s, struct raia_error *e);
 

@@ -152,11 +152,29 @@ int crypto_cert_read(const char *cert_pem, struct crypto_cert_info *ret_info, st
     return 0;
 }
 
-static int verify(X509_STORE *store, X509_STORE_CTX *ctx, X509 *ca, X509 *cert, const char *host,
+/* Every certificate of a text, of which there is one at least. */
+static int trust(X509_STORE *store, const char *pem, struct raia_error *e)
+{
+    _cleanup_(BIO_freep) BIO *b = BIO_new_mem_buf(pem, -1);
+    int n = 0;
+    if (!store || !b)
+        return crypto_fail__(e, RAIA_ERR_NOMEM, "verify a certificate");
+    for (X509 *ca; (ca = PEM_read_bio_X509(b, NULL, no_passphrase, NULL)); n++) {
+        int added = X509_STORE_add_cert(store, ca);
+        X509_free(ca);
+        if (added != 1)
+            return crypto_fail__(e, RAIA_ERR_NOMEM, "verify a certificate");
+    }
+    if (n == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return crypto_fail__(e, RAIA_ERR_INVALID, "read a certificate from PEM");
+    ERR_clear_error(); /* that was the end of the text */
+    return 0;
+}
+
+static int verify(X509_STORE *store, X509_STORE_CTX *ctx, X509 *cert, const char *host,
                   int64_t now_s, struct raia_error *e)
 {
-    if (!store || !ctx || X509_STORE_add_cert(store, ca) != 1 ||
-        X509_STORE_CTX_init(ctx, store, cert, NULL) != 1)
+    if (!ctx || X509_STORE_CTX_init(ctx, store, cert, NULL) != 1)
         return crypto_fail__(e, RAIA_ERR_NOMEM, "verify a certificate");
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
@@ -174,15 +192,15 @@ static int verify(X509_STORE *store, X509_STORE_CTX *ctx, X509 *ca, X509 *cert, 
 int crypto_cert_verify(const char *ca_cert_pem, const char *cert_pem, const char *host,
                        int64_t now_s, struct raia_error *e)
 {
-    _cleanup_(X509_freep) X509 *ca = NULL, *cert = NULL;
-    int r = crypto_read_cert__(ca_cert_pem, &ca, e);
-    if (r == 0)
-        r = crypto_read_cert__(cert_pem, &cert, e);
+    _cleanup_(X509_freep) X509 *cert = NULL;
+    int r = crypto_read_cert__(cert_pem, &cert, e);
     if (r < 0)
         return r;
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    r = verify(store, ctx, ca, cert, host, now_s, e);
+    r = trust(store, ca_cert_pem, e);
+    if (r == 0)
+        r = verify(store, ctx, cert, host, now_s, e);
     X509_STORE_CTX_free(ctx);
     X509_STORE_free(store);
     return r;

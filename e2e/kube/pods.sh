@@ -239,13 +239,16 @@ notices() {
 }
 
 rotates() {
-    # A new leaf for the workers, in the running pods' volume; and who joins now meets it.
-    local before
-    before=$(k exec c-worker-1 -c ray -- md5sum /etc/raia/tls/node.pem)
-    leaf worker ca worker
-    tls_secret c-raia-tls-worker ca worker
-    changed() { [ "$(k exec c-worker-1 -c ray -- md5sum /etc/raia/tls/node.pem)" != "$before" ]; }
-    until_ok 120 changed || fail "the volume has the old certificate"
+    # Another authority, beside the one before, and a leaf of it for the workers, in the running pods' volumes; and
+    # who joins now meets them.
+    authority next
+    cat "$work/ca.pem" "$work/next.pem" >"$work/both.pem"
+    leaf worker next worker
+    tls_secret c-raia-tls-head both head
+    tls_secret c-raia-tls-worker both worker
+    holds() { [ "$(k exec "$1" -c ray -- md5sum "/etc/raia/tls/$2" | cut -d' ' -f1)" = "$(md5sum <"$work/$3" | cut -d' ' -f1)" ]; }
+    until_ok 120 holds c-worker-1 node.pem worker.pem || fail "a worker's volume has the old certificate"
+    until_ok 120 holds c-head ca.pem both.pem || fail "the head's volume has the old authority alone"
     sleep 6 # the daemons look at the files every five seconds
     k delete pod c-worker-2 >/dev/null
     worker_pod 2

@@ -63,6 +63,28 @@ Test(crypto_issue, leaf)
     crypto_ca_free(other);
 }
 
+/* While an authority is replaced both are in one text, in any order, and the leaves of both are valid. A
+ * text that goes on with rubbish is refused, not read up to there. */
+Test(crypto_issue, two_authorities)
+{
+    struct crypto_ca *ca[2] = {new_ca("demo"), new_ca("demo")};
+    for (int i = 0; i < 2; i++) {
+        _cleanup_(crypto_pem_done) struct crypto_pem one = {0}, other = {0}, leaf = {0};
+        cr_assert_eq(crypto_ca_pem(ca[i], &one, NULL), 0);
+        cr_assert_eq(crypto_ca_pem(ca[!i], &other, NULL), 0);
+        issue(ca[i], &leaf);
+        _cleanup_(mem_freep) char *first = mem_printf("%s%s", one.cert, other.cert);
+        _cleanup_(mem_freep) char *last = mem_printf("%s%s", other.cert, one.cert);
+        _cleanup_(mem_freep) char *cut = mem_printf("%s%.100s", one.cert, other.cert);
+        cr_assert_eq(crypto_cert_verify(first, leaf.cert, "head.local", NOW, NULL), 0);
+        cr_assert_eq(crypto_cert_verify(last, leaf.cert, "head.local", NOW, NULL), 0);
+        cr_assert_eq(crypto_cert_verify(cut, leaf.cert, NULL, NOW, NULL), -RAIA_ERR_INVALID);
+        cr_assert_eq(crypto_cert_verify("", leaf.cert, NULL, NOW, NULL), -RAIA_ERR_INVALID);
+    }
+    crypto_ca_free(ca[0]);
+    crypto_ca_free(ca[1]);
+}
+
 /* An authority saved and loaded again signs leaves that the first one's certificate covers. */
 Test(crypto_issue, reload)
 {
