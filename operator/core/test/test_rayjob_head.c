@@ -34,6 +34,24 @@ static void no_pod(struct model_object *o)
     *o = (struct model_object){0};
 }
 
+/* The head is deleted, has failed, or was replaced. */
+static void lose(struct model *w, struct model_object *pod, int how)
+{
+    if (how == 0)
+        no_pod(pod);
+    else if (how == 1)
+        model_set(pod->tree, "status.phase", "\"Failed\"");
+    else
+        head_pod(w, "p-2");
+}
+
+static void expect_lost(const struct model *w)
+{
+    expect_status(w, STATE, "Failed");
+    expect_status(w, "reason", "AppFailed");
+    cr_assert(strstr(model_status(w, "message"), "its head was lost"));
+}
+
 /* A job that its head knew and knows no more is lost: it fails, and is not submitted again. */
 Test(rayjob_head, head_lost)
 {
@@ -42,9 +60,7 @@ Test(rayjob_head, head_lost)
     answer_status(w, "RUNNING");
     model_answer(w, "GET", "/api/jobs/", 404, "none");
     steps(w, 1);
-    expect_status(w, STATE, "Failed");
-    expect_status(w, "reason", "AppFailed");
-    cr_assert(strstr(model_status(w, "message"), "its head was lost"));
+    expect_lost(w);
     cr_assert_null(model_find_call(w, "POST", "8265/api/jobs/?"));
     model_free(w);
 }
@@ -61,16 +77,9 @@ Test(rayjob_head, head_gone_at_once)
         after(w, 4);
         cr_assert(model_find_call(w, "GET", "/api/jobs/"), "a request waits");
         expect_status(w, STATE, "Running");
-        if (i == 0)
-            no_pod(pod);
-        else if (i == 1)
-            model_set(pod->tree, "status.phase", "\"Failed\"");
-        else
-            head_pod(w, "p-2");
+        lose(w, pod, i);
         steps(w, 1);
-        expect_status(w, STATE, "Failed");
-        expect_status(w, "reason", "AppFailed");
-        cr_assert(strstr(model_status(w, "message"), "its head was lost"));
+        expect_lost(w);
         model_free(w);
     }
 }
@@ -169,18 +178,11 @@ Test(rayjob_head, gone_while_away)
 
         answer_status(w, "RUNNING");
         expect_status(w, "raia.head", "p-1");
-        if (i == 0)
-            no_pod(pod);
-        else if (i == 1)
-            model_set(pod->tree, "status.phase", "\"Failed\"");
-        else
-            head_pod(w, "p-2");
+        lose(w, pod, i);
         model_restart(w);
         w->now += 100 * S;
         steps(w, 1);
-        expect_status(w, STATE, "Failed");
-        expect_status(w, "reason", "AppFailed");
-        cr_assert(strstr(model_status(w, "message"), "its head was lost"));
+        expect_lost(w);
         model_free(w);
     }
 }
