@@ -73,6 +73,19 @@ int proto_unpack_in(struct proto_room *room, const ProtobufCMessageDescriptor *t
     return unpack(room, type, data, size, ret_message);
 }
 
+void *proto_copy(const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
+    ProtobufCMessage *copy = NULL;
+
+    if (!data)
+        return NULL;
+    protobuf_c_message_pack(message, data);
+    (void)proto_unpack(message->descriptor, data, size, &copy);
+    return copy;
+}
+
 void proto_free_in(struct proto_room *room, void *message)
 {
     struct unpacking u = {.room = room};

@@ -29,6 +29,8 @@
 /* ret_message: the address of a pointer to the message's struct. */
 int proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
                  void *ret_message);
+/* Another one that is equal; for proto_free. NULL: out of memory. */
+void *proto_copy(const ProtobufCMessage *message);
 void proto_free(void *message);          /* accepts NULL */
 void proto_freep(void *message_pointer); /* for _cleanup_ */
 

@@ -67,19 +67,6 @@ static void tell(struct raylet *r, const uint8_t id[16], uint64_t incarnation,
     gcs_session_send(r, &up);
 }
 
-static Raia__Gcs__Actor *actor_copy(const Raia__Gcs__Actor *m)
-{
-    size_t size = raia__gcs__actor__get_packed_size(m);
-    _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
-    Raia__Gcs__Actor *copy = NULL;
-
-    if (!data)
-        return NULL;
-    raia__gcs__actor__pack(m, data);
-    (void)proto_unpack(&raia__gcs__actor__descriptor, data, size, &copy);
-    return copy;
-}
-
 void actors_create(struct raylet *r, const Raia__Gcs__Actor *m)
 {
     const Raia__Gcs__ActorSpec *spec = m->spec;
@@ -99,7 +86,7 @@ void actors_create(struct raylet *r, const Raia__Gcs__Actor *m)
     }
     a = mem_new(struct actor);
     if (a)
-        a->spec = actor_copy(m);
+        a->spec = proto_copy(&m->base);
     if (!a || !a->spec) {
         mem_free(a);
         tell(r, spec->actor_id.data, m->incarnation,

@@ -56,10 +56,7 @@ static struct entrypoint *add(struct raylet *r, uint64_t id, const char *submiss
 /* It does not run, or not any more: what was held for it is free, what it was to be forgotten. */
 static void release(struct raylet *r, struct entrypoint *p)
 {
-    Raia__Gcs__StartEntrypoint *m = STEAL(p->m);
-
-    if (m)
-        proto_free(m);
+    proto_free(STEAL(p->m));
     mem_free(STEAL(p->dir));
     p->waiting = p->due = false;
     if (!p->reserved)
@@ -243,19 +240,6 @@ static int spawn(struct raylet *r, const struct entrypoint *p, const Raia__Gcs__
     return got < 0 ? err_set(e, -got, "ask the supervisor to start the entrypoint") : 0;
 }
 
-static Raia__Gcs__StartEntrypoint *start_copy(const Raia__Gcs__StartEntrypoint *m)
-{
-    Raia__Gcs__StartEntrypoint *copy = NULL;
-    size_t size = raia__gcs__start_entrypoint__get_packed_size(m);
-    _cleanup_(mem_freep) uint8_t *data = mem_alloc(size + 1);
-
-    if (!data)
-        return NULL;
-    raia__gcs__start_entrypoint__pack(m, data);
-    (void)proto_unpack(&raia__gcs__start_entrypoint__descriptor, data, size, &copy);
-    return copy;
-}
-
 /* ---- waiting: first for resources, then for the working_dir */
 
 /* A start that waits for its working_dir. */
@@ -365,7 +349,7 @@ void entrypoints_start(struct raylet *r, const Raia__Gcs__StartEntrypoint *m)
     if (!p)
         return; /* the GCS asks again with the next session */
     p->waiting = true;
-    p->m = start_copy(m);
+    p->m = proto_copy(&m->base);
     if (!p->m)
         err_set(&e, RAIA_ERR_NOMEM, "start an entrypoint");
     else if (!m->n_resources)

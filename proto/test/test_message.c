@@ -71,6 +71,31 @@ static int step_unpack(void *arg)
     return 0;
 }
 
+/* The same of a copy. */
+static int step_copy(void *arg)
+{
+    static uint8_t again[sizeof p.data];
+    _cleanup_(proto_freep) ProtobufCMessage *copy = proto_copy(arg);
+
+    if (!copy)
+        return -RAIA_ERR_NOMEM;
+    cr_assert_eq(protobuf_c_message_get_packed_size(copy), p.size);
+    protobuf_c_message_pack(copy, again);
+    cr_assert_arr_eq(again, p.data, p.size);
+    return 0;
+}
+
+/* A copy is equal, or there is none; it takes one allocation more than reading. */
+Test(message, copied)
+{
+    ProtobufCMessage *m = NULL;
+
+    pack_actor(&p, 100);
+    cr_assert_eq(proto_unpack(p.type, p.data, p.size, &m), 0);
+    cr_assert_eq(each_alloc(step_copy, m), each_alloc(step_unpack, NULL) + 1);
+    proto_free(m);
+}
+
 /* Messages in messages and lists of them: NOMEM, and nothing is left. */
 Test(message, nested)
 {
